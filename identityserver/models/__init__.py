@@ -1,0 +1,34 @@
+"""State. Managers speak the domain; times are UTC; what is presented is kept as a digest only."""
+
+from identityserver.models.client import Client, ClientSecret
+from identityserver.models.consent import Consent
+from identityserver.models.events import Event
+from identityserver.models.grants import AuthorizationCode, Grant, RefreshToken
+from identityserver.models.keys import ServerSecret, SigningKey
+from identityserver.models.replay import UsedIdentifier
+from identityserver.models.requests import AuthorizationRequest, LogoutRequest
+from identityserver.models.resources import ApiResource, ApiScope, ClaimMapping, IdentityResource
+from identityserver.models.sessions import SessionClient, UserSession
+from identityserver.models.subjects import Subject
+
+__all__ = [
+    "ApiResource",
+    "ApiScope",
+    "AuthorizationCode",
+    "AuthorizationRequest",
+    "ClaimMapping",
+    "Client",
+    "ClientSecret",
+    "Consent",
+    "Event",
+    "Grant",
+    "IdentityResource",
+    "LogoutRequest",
+    "RefreshToken",
+    "ServerSecret",
+    "SessionClient",
+    "SigningKey",
+    "Subject",
+    "UsedIdentifier",
+    "UserSession",
+]

@@ -1,0 +1,355 @@
+"""Registered clients and their secrets (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2)."""
+
+import hmac
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator, URLValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from identityserver import digests, uris
+from identityserver.conf import options
+from identityserver.models.fields import Each, StringListField
+from identityserver.models.keys import ServerSecret
+from identityserver.models.resources import ApiScope, IdentityResource
+from identityserver.vocabulary import (
+    AccessTokenType,
+    Algorithm,
+    ApplicationType,
+    AuthMethod,
+    ClientSource,
+    GrantType,
+    RefreshTokenExpiration,
+    RefreshTokenUsage,
+    ResponseType,
+    SubjectType,
+)
+
+_client_id = RegexValidator(r"\A[\x21-\x7e]+\Z", _("Use visible ASCII characters without spaces (RFC 6749 §A.1)."))
+_link = URLValidator(schemes=["https", "http"])
+_SECRET_METHODS = {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}
+
+
+def new_client_id() -> str:
+    """An identifier that says nothing: 128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
+def _default_grant_types() -> list[str]:
+    return [GrantType.AUTHORIZATION_CODE.value]
+
+
+def _default_response_types() -> list[str]:
+    return [ResponseType.CODE.value]
+
+
+def _choices(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(member.value, member.value) for member in enumeration]
+
+
+class Client(models.Model):
+    """A piece of software that requests tokens.
+
+    Rows served from memory (``clients.find_client``) are shared between requests and frozen.
+    """
+
+    # Identity
+    client_id = models.CharField(max_length=255, unique=True, default=new_client_id, validators=[_client_id])
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    client_uri = models.CharField(max_length=500, blank=True, validators=[_link])
+    logo_uri = models.CharField(max_length=500, blank=True, validators=[_link])
+    policy_uri = models.CharField(max_length=500, blank=True, validators=[_link])
+    tos_uri = models.CharField(max_length=500, blank=True, validators=[_link])
+    contacts = StringListField()
+    application_type = models.CharField(max_length=10, choices=_choices(ApplicationType), default=ApplicationType.WEB.value)
+    profile = models.CharField(max_length=40, blank=True, help_text=_("Security profile."))
+    translations = models.JSONField(default=dict, blank=True, help_text=_('{"name": {"de": "…"}}'))
+    enabled = models.BooleanField(default=True, help_text=_("A disabled client is treated as unknown everywhere."))
+    source = models.CharField(max_length=10, choices=_choices(ClientSource), default=ClientSource.MANUAL.value)
+    properties = models.JSONField(default=dict, blank=True, help_text=_("For the host site's own use."))
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    updated = models.DateTimeField(auto_now=True)
+
+    # Authentication
+    token_endpoint_auth_method = models.CharField(
+        max_length=40, choices=_choices(AuthMethod), default=AuthMethod.CLIENT_SECRET_BASIC.value
+    )
+    accept_either_secret_method = models.BooleanField(
+        default=True, help_text=_("client_secret_basic and client_secret_post stand for each other.")
+    )
+    jwks = models.JSONField(null=True, blank=True)
+    jwks_uri = models.CharField(max_length=500, blank=True)
+    tls_client_auth_subject_dn = models.CharField(max_length=500, blank=True)
+    tls_client_auth_san_dns = models.CharField(max_length=255, blank=True)
+    tls_client_auth_san_uri = models.CharField(max_length=500, blank=True)
+    tls_client_auth_san_ip = models.CharField(max_length=45, blank=True)
+    tls_client_auth_san_email = models.CharField(max_length=255, blank=True)
+
+    # Grants
+    allowed_grant_types = StringListField(default=_default_grant_types)
+    response_types = StringListField(default=_default_response_types)
+    require_pkce = models.BooleanField(default=True, help_text=_("Proof Key for Code Exchange, method S256."))
+    require_pushed_authorization_requests = models.BooleanField(default=False)
+    require_signed_request_object = models.BooleanField(default=False)
+    require_dpop = models.BooleanField(default=False)
+    tls_client_certificate_bound_access_tokens = models.BooleanField(default=False)
+    allow_access_tokens_via_browser = models.BooleanField(default=False)
+    default_max_age = models.PositiveIntegerField(null=True, blank=True, help_text=_("Seconds."))
+    default_acr_values = StringListField()
+    require_auth_time = models.BooleanField(default=False)
+    authorization_details_types = StringListField()
+    backchannel_token_delivery_mode = models.CharField(max_length=4, blank=True)
+    backchannel_client_notification_endpoint = models.CharField(max_length=500, blank=True)
+    token_exchange_audiences = StringListField()
+
+    # Places
+    redirect_uris = StringListField(validators=[Each(uris.redirect_uri_problem)])
+    post_logout_redirect_uris = StringListField(validators=[Each(uris.redirect_uri_problem)])
+    allowed_cors_origins = StringListField(validators=[Each(uris.origin_problem)])
+    initiate_login_uri = models.CharField(max_length=500, blank=True)
+    front_channel_logout_uri = models.CharField(max_length=500, blank=True)
+    front_channel_logout_session_required = models.BooleanField(default=True)
+    back_channel_logout_uri = models.CharField(max_length=500, blank=True)
+    back_channel_logout_session_required = models.BooleanField(default=True)
+    sector_identifier_uri = models.CharField(max_length=500, blank=True)
+    request_uris = StringListField(validators=[Each(uris.web_uri_problem)])
+
+    # Access
+    identity_resources = models.ManyToManyField(IdentityResource, blank=True, related_name="clients")
+    api_scopes = models.ManyToManyField(ApiScope, blank=True, related_name="clients")
+    allow_offline_access = models.BooleanField(default=False, help_text=_("May ask for refresh tokens."))
+    allowed_groups = models.ManyToManyField(
+        Group, blank=True, related_name="+", help_text=_("Groups whose members may use it; empty means everybody.")
+    )
+    enable_local_login = models.BooleanField(default=True)
+    identity_provider_restrictions = StringListField()
+    user_sso_lifetime = models.PositiveIntegerField(
+        null=True, blank=True, help_text=_("Seconds since the user signed in after which this client asks again.")
+    )
+
+    # Consent
+    require_consent = models.BooleanField(default=False)
+    allow_remember_consent = models.BooleanField(default=True)
+    consent_lifetime = models.PositiveIntegerField(null=True, blank=True, help_text=_("Seconds; empty means for ever."))
+
+    # Tokens: lifetimes in seconds, where nothing means the server's
+    access_token_type = models.CharField(
+        max_length=10, choices=_choices(AccessTokenType), default=AccessTokenType.JWT.value
+    )
+    authorization_code_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    identity_token_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    access_token_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    device_code_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    ciba_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    pushed_request_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    refresh_token_absolute_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    refresh_token_sliding_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    refresh_token_usage = models.CharField(
+        max_length=10, choices=_choices(RefreshTokenUsage), default=RefreshTokenUsage.AUTO.value
+    )
+    refresh_token_expiration = models.CharField(
+        max_length=10, choices=_choices(RefreshTokenExpiration), default=RefreshTokenExpiration.SLIDING.value
+    )
+    update_access_token_claims_on_refresh = models.BooleanField(default=False)
+    always_include_user_claims_in_id_token = models.BooleanField(default=False)
+    claims = models.JSONField(default=dict, blank=True, help_text=_("Fixed claims of the client itself."))
+    always_send_client_claims = models.BooleanField(
+        default=False, help_text=_("Also when a user is involved, not only with client credentials.")
+    )
+    client_claims_prefix = models.CharField(max_length=40, blank=True, default="client_")
+    id_token_signed_response_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    id_token_encrypted_response_alg = models.CharField(max_length=40, blank=True)
+    id_token_encrypted_response_enc = models.CharField(max_length=40, blank=True)
+    userinfo_signed_response_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    userinfo_encrypted_response_alg = models.CharField(max_length=40, blank=True)
+    userinfo_encrypted_response_enc = models.CharField(max_length=40, blank=True)
+    request_object_signing_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    introspection_signed_response_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    authorization_signed_response_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    subject_type = models.CharField(max_length=10, choices=_choices(SubjectType), default=SubjectType.PUBLIC.value)
+
+    # Session
+    coordinate_lifetime_with_user_session = models.BooleanField(
+        null=True, blank=True, help_text=_("End its tokens when the user signs out; unknown means the server's choice.")
+    )
+
+    class Meta:
+        ordering: ClassVar = ["name", "client_id"]
+        verbose_name = _("client")
+        verbose_name_plural = _("clients")
+
+    _frozen = False
+
+    def __str__(self) -> str:
+        return self.name or self.client_id
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._frozen:
+            raise AttributeError(f"This {type(self).__name__} is shared between requests; load a row of your own to change it.")
+        super().__setattr__(name, value)
+
+    def freeze(self) -> None:
+        """Make the row read only, so that it can be shared between requests."""
+        self._frozen = True
+
+    def clean(self) -> None:
+        """Refuse combinations that cannot work, with messages a person can act on."""
+        super().clean()
+        problems: dict[str, Any] = {}
+        if GrantType.AUTHORIZATION_CODE in self.allowed_grant_types and not self.redirect_uris:
+            problems["redirect_uris"] = _("The authorization code grant needs at least one redirect URI.")
+        if GrantType.CLIENT_CREDENTIALS in self.allowed_grant_types and self.is_public:
+            problems["allowed_grant_types"] = _("Client credentials need a client that authenticates (RFC 6749 §4.4).")
+        if self.is_public and not self.require_pkce:
+            problems["require_pkce"] = _("A public client needs PKCE (RFC 9700 §2.1.1).")
+        if self.allow_offline_access != (GrantType.REFRESH_TOKEN in self.allowed_grant_types):
+            problems["allow_offline_access"] = _("Offline access and the refresh_token grant type go together.")
+        if not isinstance(self.claims, dict):
+            problems["claims"] = _("Enter a JSON object.")
+        if not _is_translations(self.translations):
+            problems["translations"] = _("Enter a JSON object of field, language and text.")
+        if problems:
+            raise ValidationError(problems)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it cannot keep a secret (RFC 6749 §2.1)."""
+        return self.token_endpoint_auth_method == AuthMethod.NONE
+
+    @property
+    def accepted_auth_methods(self) -> frozenset[str]:
+        """The methods by which it may authenticate."""
+        registered = AuthMethod(self.token_endpoint_auth_method)
+        if self.accept_either_secret_method and registered in _SECRET_METHODS and self.source == ClientSource.MANUAL:
+            return frozenset(_SECRET_METHODS)
+        return frozenset({registered})
+
+    @property
+    def coordinates_with_session(self) -> bool:
+        """Whether its grants end with the user session."""
+        if self.coordinate_lifetime_with_user_session is None:
+            return options().coordinate_lifetime_with_user_session
+        return self.coordinate_lifetime_with_user_session
+
+    @property
+    def rotates_refresh_tokens(self) -> bool:
+        """Whether each use of a refresh token replaces it."""
+        if self.refresh_token_usage == RefreshTokenUsage.AUTO:
+            return self.is_public
+        return self.refresh_token_usage == RefreshTokenUsage.ONE_TIME
+
+    @property
+    def is_silent_allowed(self) -> bool:
+        """Whether it may be answered without a page: not a public client that any app can impersonate (RFC 8252 §8.6)."""
+        if not self.is_public:
+            return True
+        return not any(_is_native(uri) for uri in self.redirect_uris)
+
+    def lifetime(self, name: str) -> timedelta:
+        """The lifetime ``name``, such as ``access_token_lifetime``: the client's own or else the server's."""
+        own = getattr(self, name)
+        server: timedelta = getattr(options(), name)
+        return server if own is None else timedelta(seconds=own)
+
+    def text(self, field: str, language: str) -> str:
+        """``name``, ``description`` or a link in the person's language, or else as registered."""
+        translated = self.translations.get(field, {})
+        return translated.get(language) or translated.get(language.split("-")[0]) or getattr(self, field)
+
+    @cached_property
+    def secrets_in_use(self) -> tuple["ClientSecret", ...]:
+        """Its secrets; whether one has expired is asked at the time of use."""
+        return tuple(self.secrets.all())
+
+    @cached_property
+    def identity_scopes(self) -> dict[str, IdentityResource]:
+        """The enabled identity resources it may ask for, by name."""
+        return {resource.name: resource for resource in self.identity_resources.all() if resource.enabled}
+
+    @cached_property
+    def access_scopes(self) -> dict[str, ApiScope]:
+        """The enabled API scopes it may ask for, by name."""
+        return {scope.name: scope for scope in self.api_scopes.all() if scope.enabled}
+
+    @cached_property
+    def group_ids(self) -> frozenset[int]:
+        """The groups whose members may use it; empty means everybody."""
+        return frozenset(group.pk for group in self.allowed_groups.all())
+
+
+class ClientSecret(models.Model):
+    """A secret of a client; several at once make rotation possible. Only a digest is kept."""
+
+    class Kind(models.TextChoices):
+        GENERATED = "generated", _("Generated")
+        TYPED = "typed", _("Typed")
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="secrets")
+    description = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.GENERATED, editable=False)
+    prefix = models.CharField(max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition."))
+    digest = models.CharField(max_length=digests.LENGTH, editable=False)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    expires = models.DateTimeField(null=True, blank=True)
+    last_used = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-created"]
+        verbose_name = _("client secret")
+        verbose_name_plural = _("client secrets")
+        indexes: ClassVar = [models.Index(fields=["digest"])]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    @classmethod
+    def generate(cls, client: Client, *, description: str = "", expires: Any = None) -> tuple["ClientSecret", str]:
+        """A new secret of 256 bits.
+
+        Returns:
+            The stored row and the secret itself, which is shown once and kept nowhere.
+        """
+        value = digests.new_handle()
+        row = cls.objects.create(
+            client=client, description=description, expires=expires, prefix=value[:4], digest=digests.digest(value)
+        )
+        return row, value
+
+    @classmethod
+    def typed(cls, client: Client, value: str, *, description: str = "", expires: Any = None) -> "ClientSecret":
+        """Keep a secret that a person chose: HMAC-SHA-256 under a server secret, since it may be guessable."""
+        return cls.objects.create(
+            client=client, description=description, expires=expires, kind=cls.Kind.TYPED, digest=_keyed_digest(value)
+        )
+
+    def matches(self, value: str) -> bool:
+        """Whether ``value`` is this secret, and it has not expired; compared in constant time."""
+        computed = digests.digest(value) if self.kind == self.Kind.GENERATED else _keyed_digest(value)
+        same = hmac.compare_digest(computed, self.digest)
+        return same and (self.expires is None or self.expires > timezone.now())
+
+
+def _keyed_digest(value: str) -> str:
+    key = ServerSecret.objects.value_of(ServerSecret.Purpose.TYPED_SECRETS)
+    return digests.base64url(hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256"))
+
+
+def _is_native(uri: str) -> bool:
+    parts = uris.parse(uri)
+    return parts is None or parts.scheme not in {"http", "https"} or uris.is_loopback(parts.hostname)
+
+
+def _is_translations(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(texts, dict) and all(isinstance(text, str) for text in texts.values()) for texts in value.values()
+    )
+
+

@@ -1,0 +1,71 @@
+"""What a user has allowed a client, remembered."""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from identityserver.models.client import Client
+from identityserver.models.fields import StringListField
+
+
+class ConsentManager(models.Manager["Consent"]):
+    """Asks and remembers."""
+
+    def remembered(self, user: Any, client: Client) -> "Consent | None":
+        """The consent of ``user`` for ``client`` unless it has expired."""
+        now = timezone.now()
+        live = models.Q(expires=None) | models.Q(expires__gt=now)
+        return self.filter(live, user=user, client_id=client.pk).first()
+
+    def remember(
+        self, user: Any, client: Client, *, scopes: Iterable[str], claims: Iterable[str], resources: Iterable[str]
+    ) -> None:
+        """Add to what ``user`` has allowed ``client``, one row a pair, for the client's ``consent_lifetime``."""
+        expires = timezone.now() + timedelta(seconds=client.consent_lifetime) if client.consent_lifetime else None
+        new = Consent(user=user, client_id=client.pk, expires=expires)
+        with transaction.atomic(using=self.db):
+            self.bulk_create([new], ignore_conflicts=True)
+            row = self.select_for_update().get(user=user, client_id=client.pk)
+            if row.expires is not None and row.expires <= timezone.now():
+                row.scopes, row.claims, row.resources, row.created = [], [], [], timezone.now()
+            row.scopes = sorted({*row.scopes, *scopes})
+            row.claims = sorted({*row.claims, *claims})
+            row.resources = sorted({*row.resources, *resources})
+            row.expires = expires
+            row.save()
+
+
+class Consent(models.Model):
+    """One row for a user and a client: never a scan over tokens."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    client = models.ForeignKey(Client, models.CASCADE, related_name="consents")
+    scopes = StringListField()
+    claims = StringListField()
+    resources = StringListField()
+    created = models.DateTimeField(default=timezone.now)
+    expires = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    objects = ConsentManager()
+
+    class Meta:
+        ordering: ClassVar = ["-created"]
+        verbose_name = _("consent")
+        verbose_name_plural = _("consents")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "client"], name="identityserver_consent_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} → {self.client}"
+
+    def covers(self, *, scopes: Collection[str], claims: Collection[str], resources: Collection[str]) -> bool:
+        """Whether everything asked for was allowed before."""
+        return (
+            set(scopes) <= set(self.scopes) and set(claims) <= set(self.claims) and set(resources) <= set(self.resources)
+        )

@@ -1,0 +1,110 @@
+"""Signing keys and server secrets, encrypted at rest."""
+
+import os
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from identityserver import encryption
+from identityserver.vocabulary import Algorithm
+
+
+class SigningKey(models.Model):
+    """A key of the server: announced, then signing, then only verifying, then gone (OpenID Connect Core §10.1.1)."""
+
+    kid = models.CharField(max_length=64, unique=True)
+    algorithm = models.CharField(max_length=10, choices=[(member.value, member.value) for member in Algorithm])
+    sequence = models.PositiveIntegerField(help_text=_("Position among the keys of its algorithm."))
+    private_jwk = models.TextField(editable=False, help_text=_("Encrypted."))
+    public_jwk = models.JSONField()
+    created = models.DateTimeField(default=timezone.now)
+    announced_at = models.DateTimeField()
+    activates_at = models.DateTimeField()
+    retires_at = models.DateTimeField(db_index=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    class Meta:
+        ordering: ClassVar = ["algorithm", "sequence"]
+        verbose_name = _("signing key")
+        verbose_name_plural = _("signing keys")
+        # Two workers that make "the next key" at once make one: the second insert finds its place taken.
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["algorithm", "sequence"], name="identityserver_key_sequence")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.kid}"
+
+    @staticmethod
+    def context(kid: str) -> str:
+        """The associated data of the encrypted private key."""
+        return f"identityserver_signingkey/{kid}/private_jwk"
+
+    def decrypted(self) -> bytes:
+        """The private JWK.
+
+        Raises:
+            encryption.Undecryptable: no configured key opens it.
+        """
+        return encryption.decrypt(self.private_jwk, self.context(self.kid))
+
+    def signs_at(self, moment: datetime) -> bool:
+        """Whether it may sign at ``moment``."""
+        return self.activates_at <= moment < self.retires_at
+
+
+class ServerSecretManager(models.Manager["ServerSecret"]):
+    """Finds or makes the one secret of each purpose."""
+
+    def value_of(self, purpose: str) -> bytes:
+        """The secret for ``purpose``, made on first need; 256 bits.
+
+        Raises:
+            encryption.Undecryptable: no configured key opens it.
+        """
+        row = self.filter(purpose=purpose).first()
+        if row is None:
+            sealed = encryption.encrypt(os.urandom(32), ServerSecret.context(purpose))
+            self.bulk_create([ServerSecret(purpose=purpose, encrypted=sealed)], ignore_conflicts=True)
+            row = self.get(purpose=purpose)
+        return row.value
+
+
+class ServerSecret(models.Model):
+    """A secret that the server keeps for itself, one a purpose."""
+
+    class Purpose(models.TextChoices):
+        TYPED_SECRETS = "typed_secrets", _("Digests of typed secrets")
+
+    purpose = models.CharField(max_length=40, unique=True)
+    encrypted = models.TextField()
+    created = models.DateTimeField(default=timezone.now)
+
+    objects = ServerSecretManager()
+
+    class Meta:
+        verbose_name = _("server secret")
+        verbose_name_plural = _("server secrets")
+
+    def __str__(self) -> str:
+        return self.purpose
+
+    @staticmethod
+    def context(purpose: str) -> str:
+        """The associated data of the encrypted value."""
+        return f"identityserver_serversecret/{purpose}/value"
+
+    @cached_property
+    def value(self) -> bytes:
+        """The secret, decrypted."""
+        return encryption.decrypt(self.encrypted, self.context(self.purpose))
+
+
+#: How long keys are announced, sign, and stay published after that.
+ANNOUNCED_FOR = timedelta(days=14)
+SIGNS_FOR = timedelta(days=90)
+PUBLISHED_FOR = timedelta(days=14)

@@ -1,0 +1,31 @@
+"""What happened, for receivers of the app and of hosts. Flows only send; ``web/receivers.py`` stores.
+
+No argument ever holds a secret, code, token, verifier or password.
+"""
+
+from django.dispatch import Signal
+
+#: A user session began. Arguments: session (UserSession), request (HttpRequest or None).
+session_started = Signal()
+#: A user session ended. Arguments: session (UserSession), reason (str).
+session_ended = Signal()
+#: A person signed in on the hosted page. Arguments: request, user.
+login_succeeded = Signal()
+#: A sign-in on the hosted page was refused. Arguments: request, username (as typed), reason.
+login_failed = Signal()
+#: The user allowed. Arguments: client, user, session, scopes.
+consent_granted = Signal()
+#: The user refused. Arguments: client, user, session, scopes.
+consent_denied = Signal()
+#: An authorization code was issued. Arguments: authorization (tokens.authorization.Authorization).
+code_issued = Signal()
+#: Tokens were issued. Arguments: authorization, grant_type.
+tokens_issued = Signal()
+#: A code was used twice; its grant is revoked. Arguments: client, grant_id, subject.
+code_replayed = Signal()
+#: A refresh token was used again after its family had gone on; the family is revoked. Arguments: client, grant_id, subject.
+refresh_token_replayed = Signal()
+#: A registered client cannot be used. Arguments: client_id, reason.
+client_unusable = Signal()
+#: A request was refused with an error. Arguments: error (ProtocolError), endpoint (str), client_id (str), request (HttpRequest).
+request_refused = Signal()
