@@ -1,0 +1,1 @@
+"""The API that the provider's tokens open: everybody's own notes."""

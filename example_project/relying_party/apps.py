@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class RelyingPartyConfig(AppConfig):
+    name = "example_project.relying_party"
+    label = "relying_party"

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from example_project.relying_party import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("sign-in", views.sign_in, name="sign_in"),
+    path("callback", views.callback, name="callback"),
+    path("refresh", views.refresh, name="refresh"),
+    path("userinfo", views.userinfo, name="userinfo"),
+    path("notes", views.notes, name="notes"),
+    path("sign-out", views.sign_out, name="sign_out"),
+    path("signed-out", views.signed_out, name="signed_out"),
+]

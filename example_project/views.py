@@ -1,0 +1,10 @@
+"""The home page of the example site."""
+
+from django.http import HttpRequest, HttpResponse
+
+from identityserver.web.rendering import render_page
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """What this site is, who is signed in, and where everything is; in the look of the hosted pages."""
+    return render_page(request, "example_project/home.html", {"title_parts": ["Home", "Example Identity"]})

@@ -1,0 +1,1 @@
+"""Setting up clients and resources, the same way from the command line and from the admin."""

@@ -1,0 +1,96 @@
+"""``manage.py identityserver_create_client``: register a client from the command line."""
+
+import argparse
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from identityserver.conf import options
+from identityserver.configuration.create import CreatedClient, NewClient, create_client
+from identityserver.configuration.presets import PRESETS
+
+
+class Command(BaseCommand):
+    """Creates one client and prints what its developer has to configure."""
+
+    help = "Register a client. Its secret is printed once and kept nowhere."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": presets_help(), "formatter_class": argparse.RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--preset", required=True, choices=PRESETS, help="The kind of software; see below."
+        )
+        parser.add_argument("--name", required=True, help="The name people see when they sign in.")
+        parser.add_argument("--client-id", default="", help="Its identifier; a random one unless given.")
+        for option in ("--redirect-uri", "--post-logout-redirect-uri"):
+            parser.add_argument(
+                option,
+                action="append",
+                default=[],
+                metavar="URI",
+                help="May be repeated; matched as a whole string.",
+            )
+        parser.add_argument(
+            "--scope",
+            action="append",
+            default=[],
+            help="What it may ask for; may be repeated. offline_access lets it have refresh tokens.",
+        )
+        parser.add_argument(
+            "--require-consent",
+            action="store_true",
+            help="Ask people before it gets anything: for third parties.",
+        )
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        wanted = NewClient(
+            preset=PRESETS[given["preset"]],
+            name=given["name"],
+            client_id=given["client_id"],
+            redirect_uris=given["redirect_uri"],
+            post_logout_redirect_uris=given["post_logout_redirect_uri"],
+            scopes=" ".join(given["scope"]).split(),
+            require_consent=given["require_consent"],
+        )
+        try:
+            self.stdout.write(summary(create_client(wanted)))
+        except ValidationError as error:
+            raise CommandError("\n".join(problems(error))) from error
+
+
+def presets_help() -> str:
+    """The presets with their descriptions, for ``--help``."""
+    return "presets:\n" + "\n".join(f"  {preset.name:9} {preset.description}" for preset in PRESETS.values())
+
+
+def problems(error: ValidationError) -> list[str]:
+    """The messages of a validation error, each after the option it is about."""
+    return [
+        message if field == "__all__" else f"--{option_of(field)}: {message}"
+        for field, messages in error.message_dict.items()
+        for message in messages
+    ]
+
+
+def option_of(field: str) -> str:
+    """The option that sets a field of the model: ``redirect-uri`` for ``redirect_uris``."""
+    return field.removesuffix("s").replace("_", "-")
+
+
+def summary(created: CreatedClient) -> str:
+    """What to put into the client's configuration, as lines of a ``.env`` file with a comment on top."""
+    client = created.client
+    lines = [
+        f"# {client.name}",
+        f"OIDC_ISSUER={options().issuer}",
+        f"OIDC_CLIENT_ID={client.client_id}",
+    ]
+    if created.secret:
+        lines += [f"OIDC_CLIENT_SECRET={created.secret}", "# The secret is shown only now: it is not stored."]
+    else:
+        lines.append("# A public client: it has no secret, and proves itself with PKCE.")
+    return "\n".join(lines)
