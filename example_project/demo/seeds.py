@@ -81,7 +81,7 @@ def seed_api() -> None:
     if created:
         api.api_scopes.set([read, write])
     alice = get_user_model().objects.get(username="alice")
-    if created and not alice.notes.exists():
+    if created and not Note.objects.filter(author=alice).exists():
         Note.objects.create(
             author=alice, text="The provider keeps this note; the application fetched it with a token."
         )

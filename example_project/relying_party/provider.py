@@ -5,14 +5,19 @@ from django.conf import settings
 
 from example_project.relying_party.traffic import record_response
 
+# Settings of this site, where mypy knows those of another.
+ISSUER: str = settings.OIDC_ISSUER  # type: ignore[misc]
+CLIENT_ID: str = settings.OIDC_CLIENT_ID  # type: ignore[misc]
+CLIENT_SECRET: str = settings.OIDC_CLIENT_SECRET  # type: ignore[misc]
+NOTES_API: str = settings.NOTES_API  # type: ignore[misc]
 SCOPE = "openid profile email offline_access notes.read notes.write"
 
 oauth = OAuth()
 oauth.register(
     "provider",
-    client_id=settings.OIDC_CLIENT_ID,
-    client_secret=settings.OIDC_CLIENT_SECRET,
-    server_metadata_url=f"{settings.OIDC_ISSUER}/.well-known/openid-configuration",
+    client_id=CLIENT_ID,
+    client_secret=CLIENT_SECRET,
+    server_metadata_url=f"{ISSUER}/.well-known/openid-configuration",
     client_kwargs={
         "scope": SCOPE,
         "code_challenge_method": "S256",

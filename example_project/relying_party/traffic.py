@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -56,10 +56,10 @@ def record_response(response: requests.Response, *args: Any, **kwargs: Any) -> N
         title=title_of(sent.url or ""),
         channel="back",
         line=f"{sent.method} {sent.url}",
-        headers=headers(sent.headers.items()),
+        headers=headers(sent.headers),
         body=form(sent.body),
         status=f"{response.status_code} {response.reason}",
-        response_headers=headers(response.headers.items()),
+        response_headers=headers(response.headers),
         response_body=content(response),
     )
 
@@ -93,15 +93,11 @@ TITLES = {
 }
 
 
-def headers(items: Iterable[tuple[str, str]]) -> Pairs:
-    shown = {name.lower(): name for name in SHOWN_HEADERS}
+def headers(given: Mapping[str, Any]) -> Pairs:
+    """The headers worth seeing; credentials masked. The mapping knows no case."""
+    pairs = [(name, str(given[name])) for name in SHOWN_HEADERS if name in given]
     return [
-        (
-            shown[name.lower()],
-            masked_authorization(value) if name.lower() == "authorization" else shortened(value),
-        )
-        for name, value in items
-        if name.lower() in shown
+        (name, masked_authorization(value) if name == "Authorization" else value) for name, value in pairs
     ]
 
 
@@ -122,9 +118,9 @@ def shortened(value: str) -> str:
     return value if len(value) <= LONG else f"{value[:LONG]}… ({len(value)} characters)"
 
 
-def form(body: str | bytes | None) -> Pairs:
-    """The parameters of a form or a query; secrets masked."""
-    text = body.decode() if isinstance(body, bytes) else body or ""
+def form(body: Any) -> Pairs:
+    """The parameters of a form or a query, or a JSON text; secrets masked."""
+    text = body.decode() if isinstance(body, bytes) else str(body or "")
     if text.startswith("{"):
         return [("", text)]
     return [(name, masked(value) if name in SECRET else shortened(value)) for name, value in parse_qsl(text)]

@@ -6,16 +6,15 @@ from typing import Any
 
 import requests
 from authlib.integrations.django_client import OAuthError
-from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from joserfc.errors import JoseError
 
 from example_project.relying_party import tokens
-from example_project.relying_party.provider import provider
+from example_project.relying_party.provider import ISSUER, NOTES_API, provider
 from example_project.relying_party.traffic import record_redirect
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -56,7 +55,7 @@ def for_the_signed_in(view: View) -> View:
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """Who you are, what the provider sent, and what can be done with it; or how to sign in."""
-    context: dict[str, Any] = {"issuer": settings.OIDC_ISSUER, "traffic": request.session.get("traffic", [])}
+    context: dict[str, Any] = {"issuer": ISSUER, "traffic": request.session.get("traffic", [])}
     if token := request.session.get("token"):
         context |= {
             "claims": tokens.rows(request.session["claims"]),
@@ -77,7 +76,9 @@ def home(request: HttpRequest) -> HttpResponse:
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Send the browser to the provider; Authlib keeps state, nonce and the PKCE verifier in the session."""
     extra = {"prompt": prompt} if (prompt := request.POST.get("prompt")) in PROMPTS else {}
-    response = provider.authorize_redirect(request, request.build_absolute_uri(reverse("callback")), **extra)
+    response: HttpResponseRedirect = provider.authorize_redirect(
+        request, request.build_absolute_uri(reverse("callback")), **extra
+    )
     record_redirect("Authorization request", response.url)
     return response
 
@@ -154,9 +155,9 @@ def notes(request: HttpRequest) -> HttpResponse:
     """Call the protected API with the access token: add the note that was typed, or list all."""
     token, text = request.session["token"], request.POST.get("text", "").strip()
     if text:
-        answer = provider.post(settings.NOTES_API, token=token, json={"text": text})
+        answer = provider.post(NOTES_API, token=token, json={"text": text})
     if not text or answer.ok:
-        answer = provider.get(settings.NOTES_API, token=token)
+        answer = provider.get(NOTES_API, token=token)
     request.session["api"] = {
         "status": f"{answer.status_code} {answer.reason}",
         "notes": answer.json() if answer.ok else [],
@@ -174,7 +175,9 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if request.POST.get("where") == "here" or not id_token:
         messages.success(request, "You are signed out here. The provider still knows you: sign in to see.")
         return redirect("home")
-    response = provider.logout_redirect(request, request.build_absolute_uri(reverse("signed_out")), id_token)
+    response: HttpResponseRedirect = provider.logout_redirect(
+        request, request.build_absolute_uri(reverse("signed_out")), id_token
+    )
     record_redirect("Logout request", response.url)
     return response
 
