@@ -1,0 +1,209 @@
+"""Signal receivers: Django's sign-ins and users move user sessions, our own signals become events.
+
+Connected by ``AppConfig.ready``. Flows only send signals; what follows from one is here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
+from django.db.models.signals import post_save, pre_delete
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from identityserver import signals
+from identityserver.errors import ProtocolError
+from identityserver.models import Client, Grant, UserSession
+from identityserver.tokens.authorization import Authorization
+from identityserver.web import sign_in
+from identityserver.web.current import current_request
+from identityserver.web.events import happened, is_of_interest, store, store_sparingly
+from identityserver.web.session import EndReason, signed_in_sid
+
+# --- Django's sign-ins -----------------------------------------------------------------------------
+
+
+@receiver(user_logged_in)
+def begin_user_session(request: HttpRequest | None, user: AbstractBaseUser, **_: Any) -> None:
+    """Any login page counts. A sign-in without a session, as APIs have it, is none of a browser."""
+    if request is not None and isinstance(getattr(request, "session", None), SessionBase):
+        sign_in.begin_or_renew(request, user)
+
+
+@receiver(user_logged_out)
+def end_user_session(request: HttpRequest | None, **_: Any) -> None:
+    """Any logout page counts."""
+    if request is not None:
+        sign_in.end(request)
+
+
+@receiver(user_login_failed)
+def tell_of_refused_login(
+    request: HttpRequest | None = None, credentials: Mapping[str, Any] | None = None, **_: Any
+) -> None:
+    """Of the credentials only the user name goes on: a site's backend may take anything for one."""
+    given = credentials or {}
+    username = given.get(get_user_model().USERNAME_FIELD) or given.get("username")
+    signals.login_failed.send(sender=None, request=request, username=username, reason="credentials")
+
+
+# --- Users -----------------------------------------------------------------------------------------
+
+
+@receiver(post_save)
+def end_sessions_of_changed_user(
+    instance: Any, created: bool, raw: bool, update_fields: frozenset[str] | None, **_: Any
+) -> None:
+    """A new password ends the user's other sessions and grants; deactivation ends all of them.
+
+    Of any model, since a user may be saved as a proxy or child of the user model. ``set_password`` leaves
+    ``_password`` until the save is done; Django's upgrade of a hash does not.
+    """
+    if created or raw or not isinstance(instance, get_user_model()):
+        return
+    if getattr(instance, "_password", None) is not None:
+        acting = sign_in.acting_sid(current_request(), instance)
+        _end_all(instance, EndReason.PASSWORD_CHANGED, keep_sid=acting)
+    if not instance.is_active and (update_fields is None or "is_active" in update_fields):
+        _end_all(instance, EndReason.DEACTIVATED)
+
+
+@receiver(pre_delete, sender=settings.AUTH_USER_MODEL)
+def end_sessions_of_deleted_user(instance: AbstractBaseUser, **_: Any) -> None:
+    """The rows go with the user; who listens to the end of sessions still hears of it."""
+    _end_all(instance, EndReason.DELETED)
+
+
+def _end_all(user: AbstractBaseUser, reason: EndReason, keep_sid: str | None = None) -> None:
+    UserSession.objects.end_for_user(user, keep_sid=keep_sid, reason=reason)
+    Grant.objects.revoke_for_user(user, keep_session_sid=keep_sid, reason=reason)
+
+
+# --- Events ----------------------------------------------------------------------------------------
+
+
+@receiver(signals.session_started)
+def store_session_started(session: UserSession, request: HttpRequest | None = None, **_: Any) -> None:
+    """A user session began."""
+    store(happened("session_started", _of_session(session), request=request))
+
+
+@receiver(signals.session_ended)
+def store_session_ended(session: UserSession, reason: str, **_: Any) -> None:
+    """A user session ended."""
+    store(happened("session_ended", {"code": reason, **_of_session(session)}))
+
+
+@receiver(signals.login_succeeded)
+def store_login(request: HttpRequest | None, user: AbstractBaseUser, **_: Any) -> None:
+    """Somebody signed in, for the first time or again."""
+    said = {"user": str(user.pk), "session": signed_in_sid(request) or ""}
+    store(happened("login_succeeded", said, request=request))
+
+
+@receiver(signals.login_failed)
+def store_failed_login(request: HttpRequest | None, username: object, reason: str, **_: Any) -> None:
+    """Names the user only where there is one: what people type for a user name may be their password."""
+    said = {"code": reason, "user": _pk_of(username)}
+    store_sparingly(happened("login_failed", said, failed=True, request=request))
+
+
+@receiver(signals.consent_granted)
+def store_consent_granted(client: Client, session: UserSession, scopes: Sequence[str], **_: Any) -> None:
+    """A user allowed a client."""
+    store(happened("consent_granted", _of_consent(client, session, scopes)))
+
+
+@receiver(signals.consent_denied)
+def store_consent_denied(client: Client, session: UserSession, scopes: Sequence[str], **_: Any) -> None:
+    """A user refused a client."""
+    store(happened("consent_denied", _of_consent(client, session, scopes), failed=True))
+
+
+@receiver(signals.code_issued)
+def store_code_issued(authorization: Authorization, **_: Any) -> None:
+    """A client got an authorization code."""
+    if is_of_interest("code_issued"):
+        store(happened("code_issued", _of_authorization(authorization)))
+
+
+@receiver(signals.tokens_issued)
+def store_tokens_issued(authorization: Authorization, grant_type: str, **_: Any) -> None:
+    """A client got tokens."""
+    if is_of_interest("tokens_issued"):
+        store(happened("tokens_issued", {"code": grant_type, **_of_authorization(authorization)}))
+
+
+@receiver(signals.code_replayed)
+def store_code_replayed(client: Client, grant_id: object, **_: Any) -> None:
+    """RFC 6749 §4.1.2: a code was used twice."""
+    store(happened("code_replayed", _of_replay(client, grant_id, "RFC 6749 §4.1.2"), failed=True))
+
+
+@receiver(signals.refresh_token_replayed)
+def store_refresh_token_replayed(client: Client, grant_id: object, **_: Any) -> None:
+    """RFC 9700 §4.14.2: a refresh token was used after it had been replaced."""
+    store(happened("refresh_token_replayed", _of_replay(client, grant_id, "RFC 9700 §4.14.2"), failed=True))
+
+
+@receiver(signals.client_unusable)
+def store_client_unusable(client_id: str, reason: str, **_: Any) -> None:
+    """A client's row does not describe a client that can be served."""
+    said = {"client": client_id, "detail": reason, "remedy": "Correct the client's page in the admin."}
+    store_sparingly(happened("client_unusable", said, failed=True))
+
+
+@receiver(signals.request_refused)
+def store_request_refused(
+    error: ProtocolError, endpoint: str, client_id: str, request: HttpRequest | None = None, **_: Any
+) -> None:
+    """What the client was told, and for staff why, under the reference that the client was given."""
+    said = {
+        "reference": error.reference,
+        "client": client_id,
+        "code": error.code,
+        "detail": " ".join(filter(None, (f"{endpoint}:", error.description, error.detail))),
+        "clause": error.clause,
+        "remedy": error.remedy,
+    }
+    store_sparingly(happened("request_refused", said, failed=True, request=request))
+
+
+def _of_session(session: UserSession) -> dict[str, str]:
+    return {"user": str(session.user_id), "session": session.sid}
+
+
+def _of_consent(client: Client, session: UserSession, scopes: Sequence[str]) -> dict[str, str]:
+    return {"client": client.client_id, "detail": " ".join(scopes), **_of_session(session)}
+
+
+def _of_authorization(authorization: Authorization) -> dict[str, str]:
+    return {
+        "client": authorization.client.client_id,
+        "user": str(authorization.user.pk) if authorization.user is not None else "",
+        "session": authorization.sid,
+        "detail": " ".join(authorization.scopes),
+    }
+
+
+def _of_replay(client: Client, grant_id: object, clause: str) -> dict[str, str]:
+    return {
+        "client": client.client_id,
+        "detail": f"grant {grant_id}, which is revoked",
+        "clause": clause,
+        "remedy": "It may have been stolen, or the client repeats its requests. Look at where they came from.",
+    }
+
+
+def _pk_of(username: object) -> str:
+    if not isinstance(username, str) or "\0" in username:
+        return ""
+    try:
+        return str(get_user_model()._default_manager.get_by_natural_key(username).pk)
+    except (ObjectDoesNotExist, MultipleObjectsReturned):
+        return ""
