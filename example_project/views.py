@@ -7,4 +7,4 @@ from identityserver.web.rendering import render_page
 
 def home(request: HttpRequest) -> HttpResponse:
     """What this site is, who is signed in, and where everything is; in the look of the hosted pages."""
-    return render_page(request, "example_project/home.html", {"title_parts": ["Home", "Example Identity"]})
+    return render_page(request, "example_project/home.html", {"title_parts": ["Home"]})

@@ -89,7 +89,7 @@ def seed_api() -> None:
 
 @transaction.atomic
 def seed_client(relying_party: str, *, secret_is_kept: bool) -> str:
-    """Make the application's client, or move it to where the application is now.
+    """Register the application, or move its client to where the application is now.
 
     Returns:
         A new secret, or ``""`` where the client has one and the application still knows it.
@@ -106,11 +106,18 @@ def seed_client(relying_party: str, *, secret_is_kept: bool) -> str:
             scopes=SCOPES,
             require_consent=True,
         )
-        return create_client(wanted).secret
-    client.redirect_uris, client.post_logout_redirect_uris = [redirect_uri], [post_logout_redirect_uri]
+        created = create_client(wanted)
+        client, secret = created.client, created.secret
+    else:
+        client.redirect_uris, client.post_logout_redirect_uris = [redirect_uri], [post_logout_redirect_uri]
+        secret = "" if secret_is_kept and client.secrets.exists() else new_secret(client)
+    client.client_uri, client.logo_uri = relying_party, f"{relying_party}/static/relying_party/icon.svg"
     client.full_clean()
     client.save()
-    if secret_is_kept and client.secrets.exists():
-        return ""
+    return secret
+
+
+def new_secret(client: Client) -> str:
+    """The application has lost the former one, so nobody knows it any more."""
     client.secrets.all().delete()
     return ClientSecret.generate(client, description="Demo")[1]
