@@ -51,8 +51,12 @@ def rows(claims: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def shown(name: str, value: Any) -> str:
     if name in TIMES and isinstance(value, int):
-        return f"{value} ({datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC)"
+        return f"{value} ({moment(value)})"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def has_expired(token: dict[str, Any], *, within: int = 60) -> bool:

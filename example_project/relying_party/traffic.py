@@ -40,13 +40,18 @@ def record_traffic(
         token = _messages.set([])
         try:
             response = get_response(request)
-            if messages := _messages.get():
-                request.session["traffic"] = [*reversed(messages), *request.session.get("traffic", [])][:KEPT]
+            if _messages.get():
+                request.session["traffic"] = traffic(request)
             return response
         finally:
             _messages.reset(token)
 
     return respond
+
+
+def traffic(request: HttpRequest) -> list[dict[str, Any]]:
+    """The messages to show, those of this very request included, the newest first."""
+    return [*reversed(_messages.get() or []), *request.session.get("traffic", [])][:KEPT]
 
 
 def record_response(response: requests.Response, *args: Any, **kwargs: Any) -> None:
@@ -122,7 +127,7 @@ def form(body: Any) -> Pairs:
     """The parameters of a form or a query, or a JSON text; secrets masked."""
     text = body.decode() if isinstance(body, bytes) else str(body or "")
     if text.startswith("{"):
-        return [("", text)]
+        return [("JSON", text)]
     return [(name, masked(value) if name in SECRET else shortened(value)) for name, value in parse_qsl(text)]
 
 

@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 
 from example_project.relying_party import tokens
 from example_project.relying_party.provider import ISSUER, NOTES_API, provider
-from example_project.relying_party.traffic import record_redirect
+from example_project.relying_party.traffic import record_redirect, traffic
 
 View = Callable[[HttpRequest], HttpResponse]
 PROMPTS = {"login", "none", "consent"}
@@ -55,7 +55,7 @@ def for_the_signed_in(view: View) -> View:
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """Who you are, what the provider sent, and what can be done with it; or how to sign in."""
-    context: dict[str, Any] = {"issuer": ISSUER, "traffic": request.session.get("traffic", [])}
+    context: dict[str, Any] = {"issuer": ISSUER, "traffic": traffic(request)}
     if token := request.session.get("token"):
         context |= {
             "claims": tokens.rows(request.session["claims"]),
@@ -64,7 +64,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "userinfo": tokens.rows(request.session["userinfo"]),
             "scope": token.get("scope", ""),
             "access_token": tokens.decoded(token["access_token"]),
-            "expires_at": tokens.shown("exp", token.get("expires_at")),
+            "expires_at": tokens.moment(token.get("expires_at", 0)),
             "has_refresh_token": "refresh_token" in token,
             "api": request.session.get("api"),
         }
@@ -198,6 +198,6 @@ def error_page(request: HttpRequest, *, code: str, description: str | None, stat
         "code": code,
         "description": description,
         "was_refused": code == "access_denied",
-        "traffic": request.session.get("traffic", []),
+        "traffic": traffic(request),
     }
     return render(request, "relying_party/error.html", context, status=status)

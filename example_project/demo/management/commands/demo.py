@@ -1,5 +1,6 @@
 """``python manage.py demo``: the provider and an application that uses it, ready to sign in."""
 
+import argparse
 import dataclasses
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -57,11 +58,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--port", type=int, default=8000, help="The provider's port (default: %(default)s)."
+            "--port", type=port_number, default=8000, help="The provider's port (default: %(default)s)."
         )
         parser.add_argument(
             "--relying-party-port",
-            type=int,
+            type=port_number,
             default=8001,
             help="The application's port (default: %(default)s).",
         )
@@ -156,6 +157,13 @@ class TellWhere:
         self.file.truncate(0)
         self.file.write(url)
         self.file.flush()
+
+
+def port_number(text: str) -> int:
+    """A port as somebody types it."""
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 1 to 65535.")
+    return int(text)
 
 
 @contextmanager
