@@ -1,7 +1,7 @@
 from importlib.metadata import version as installed_version
 
 project = "identityserver"
-copyright = "identityserver contributors"  # noqa: A001
+copyright = "identityserver contributors"
 release = version = installed_version("django-identityserver")
 
 extensions = ["myst_parser"]

@@ -45,7 +45,8 @@ def failed_if_skipped(report):
     """The report of a test or a module, which CI does not let be skipped. An expected failure is no skip."""
     if ON_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = "Skipped, which nothing may be on CI: {2}\n{0}:{1}".format(*report.longrepr)
+        path, line, reason = report.longrepr
+        report.longrepr = f"{path}:{line}: {reason}. Nothing may be skipped on CI."
     return report
 
 
