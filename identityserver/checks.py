@@ -1,1 +1,217 @@
-"""System checks."""
+"""System checks: what is missing or unsafe in the host's settings, each with what to do about it.
+
+``ready()`` never touches settings; these say what is wrong. Errors would break sign-in or its safety,
+warnings are for ``check --deploy`` and production.
+"""
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections, router
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
+
+from identityserver import conf, encryption, uris
+from identityserver.conf import options
+from identityserver.models import Client, SigningKey
+from identityserver.vocabulary import Algorithm
+
+_MIDDLEWARE = "identityserver.web.session.UserSessionMiddleware"
+_AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
+#: DOT's authorization server beside ours would bypass our clients' policy; its resource-server parts are welcome.
+_DOT_VIEWS = frozenset(
+    {"AuthorizationView", "TokenView", "RevokeTokenView", "IntrospectTokenView", "DeviceAuthorizationView", "UserInfoView"}
+    | {"ConnectDiscoveryInfoView", "JwksInfoView", "RPInitiatedLogoutView"}
+)
+
+
+@register
+def check_options(**_: object) -> Iterable[CheckMessage]:
+    """Every option is known, of its type, and points at something that exists."""
+    try:
+        options()
+        for name in ("key_protector", "claims_source", "subject_source"):
+            conf.load(name)
+        for path in (*options().event_sinks, *map(str, options().claim_functions.values())):
+            conf.imported(path)
+    except ImproperlyConfigured as error:
+        yield Error(str(error), hint="docs/reference/settings.md lists every option.", id="identityserver.E001")
+        return
+    for name in ("access_token_signing_algorithm", "id_token_signing_algorithm"):
+        if getattr(options(), name) not in set(Algorithm):
+            yield Error(
+                f"{conf.SETTING}[{name!r}] is not a supported algorithm.",
+                hint=f"Use one of {', '.join(Algorithm)}.",
+                id="identityserver.E002",
+            )
+
+
+@register
+def check_issuer(**_: object) -> Iterable[CheckMessage]:
+    """The issuer is set, https outside DEBUG, and a plain URL (RFC 8414 §2)."""
+    issuer = _issuer()
+    if issuer is None:
+        return
+    if not issuer:
+        yield Error(
+            f"{conf.SETTING}['issuer'] is not set.",
+            hint="Set it to the public address of the site, such as 'https://id.example.com'.",
+            id="identityserver.E003",
+        )
+        return
+    parts = uris.parse(issuer)
+    if parts is None or not parts.hostname or parts.query or parts.fragment or issuer.endswith("/"):
+        yield Error(
+            f"{conf.SETTING}['issuer'] must be an absolute URL without query, fragment or trailing slash.",
+            id="identityserver.E004",
+        )
+    elif parts.scheme != "https" and not settings.DEBUG and not uris.is_loopback(parts.hostname):
+        yield Error(
+            f"{conf.SETTING}['issuer'] must be https outside DEBUG.",
+            hint="Tokens sent over http can be read and used by anybody on the way (RFC 9700 §2.6).",
+            id="identityserver.E005",
+        )
+
+
+@register(Tags.urls)
+def check_urls(**_: object) -> Iterable[CheckMessage]:
+    """Our URLs are included, where the issuer says they are."""
+    try:
+        mounted = reverse("identityserver:openid_configuration").partition("/.well-known/")[0]
+    except NoReverseMatch:
+        yield Error(
+            "The URLs of identityserver are not included.",
+            hint='Add path("", include("identityserver.urls")) to the root URLconf.',
+            id="identityserver.E006",
+        )
+        return
+    path = urlsplit(_issuer() or "").path.rstrip("/")
+    root_has_metadata = any(
+        str(pattern.pattern).endswith(f".well-known/openid-configuration{path}") for pattern in _patterns()
+    )
+    if path != mounted and not (path == "" and root_has_metadata):
+        yield Error(
+            f"The issuer's path is {path or '/'!r}, but the URLs are mounted at {mounted or '/'!r}.",
+            hint='Make them the same, or include "identityserver.well_known_urls" at the root.',
+            id="identityserver.E007",
+        )
+
+
+@register
+def check_dot_is_not_mounted(**_: object) -> Iterable[CheckMessage]:
+    """django-oauth-toolkit's own endpoints would issue and judge tokens past our clients' policy."""
+    for pattern in _patterns():
+        view = getattr(pattern.callback, "view_class", None)
+        if view is not None and view.__module__.startswith("oauth2_provider.") and view.__name__ in _DOT_VIEWS:
+            yield Error(
+                f"django-oauth-toolkit's {view.__name__} is mounted beside identityserver.",
+                hint="Remove oauth2_provider's URLs; its authentication classes and permissions keep working.",
+                id="identityserver.E008",
+            )
+
+
+@register
+def check_host(**_: object) -> Iterable[CheckMessage]:
+    """Sessions, authentication and time zones are there, in the order that works."""
+    for label in ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"):
+        if not apps.is_installed(label):
+            yield Error(f"identityserver needs {label!r} in INSTALLED_APPS.", id="identityserver.E009")
+    middleware = list(settings.MIDDLEWARE)
+    if _MIDDLEWARE not in middleware:
+        yield Error(
+            f"{_MIDDLEWARE!r} is not in MIDDLEWARE.",
+            hint=f"Add it after {_AUTHENTICATION!r}: it signs a browser out whose session was ended.",
+            id="identityserver.E010",
+        )
+    elif _AUTHENTICATION not in middleware or middleware.index(_AUTHENTICATION) > middleware.index(_MIDDLEWARE):
+        yield Error(f"{_MIDDLEWARE!r} must come after {_AUTHENTICATION!r}.", id="identityserver.E011")
+    if not settings.USE_TZ:
+        yield Error("identityserver needs USE_TZ = True: lifetimes are judged in UTC.", id="identityserver.E012")
+    user_database = router.db_for_write(apps.get_model(settings.AUTH_USER_MODEL))
+    if router.db_for_write(Client) != user_database:
+        yield Error("The tables of identityserver must share the users' database.", id="identityserver.E013")
+
+
+@register(Tags.database, deploy=False)
+def check_sqlite(databases: Iterable[str] | None = None, **_: object) -> Iterable[CheckMessage]:
+    """SQLite waits for its lock and writes ahead, or a busy site answers with errors."""
+    alias = router.db_for_write(Client)
+    connection = connections[alias]
+    if connection.vendor != "sqlite" or alias not in (databases or ()):
+        return
+    given = connection.settings_dict.get("OPTIONS", {})
+    if given.get("timeout", 5) < 5 or given.get("transaction_mode", "DEFERRED") == "DEFERRED":
+        yield Warning(
+            f"The SQLite database {alias!r} gives up early when two requests write at once.",
+            hint='Set "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"}; in production use PostgreSQL.',
+            id="identityserver.W001",
+        )
+
+
+@register(Tags.database)
+def check_keys(databases: Iterable[str] | None = None, **_: object) -> Iterable[CheckMessage]:
+    """Every signing key can be decrypted; one that cannot is never silently replaced."""
+    if router.db_for_read(SigningKey) not in (databases or ()):
+        return
+    try:
+        for key in SigningKey.objects.filter(deleted_at=None):
+            yield from _check_key(key)
+    except DatabaseError:  # not migrated yet
+        return
+
+
+@register(Tags.security, deploy=True)
+def check_key_encryption(**_: object) -> Iterable[CheckMessage]:
+    """Private keys deserve a secret of their own."""
+    try:
+        chosen = options()
+    except ImproperlyConfigured:
+        return
+    if not chosen.key_encryption_keys and not chosen.key_protector:
+        yield Warning(
+            "Private keys are encrypted under SECRET_KEY.",
+            hint=f"Set {conf.SETTING}['key_encryption_keys'], so that SECRET_KEY can change without losing them.",
+            id="identityserver.W002",
+        )
+
+
+@register(Tags.security, deploy=True)
+def check_csp_form_action(**_: object) -> Iterable[CheckMessage]:
+    """A host-wide form-action stops the redirect from our pages to a client (Chromium enforces it along the chain)."""
+    policy = getattr(settings, "SECURE_CSP", None) or getattr(settings, "CONTENT_SECURITY_POLICY", {})
+    if "form-action" in (policy or {}) or "form-action" in (policy or {}).get("DIRECTIVES", {}):
+        yield Warning(
+            "The site's Content-Security-Policy sets form-action.",
+            hint="identityserver's pages send their own policy; make sure nothing on the way replaces it.",
+            id="identityserver.W003",
+        )
+
+
+def _check_key(key: SigningKey) -> Iterator[CheckMessage]:
+    try:
+        key.decrypted()
+    except encryption.Undecryptable as error:
+        yield Error(
+            f"The signing key {key.kid} cannot be decrypted: {error}",
+            hint="Put the key it was encrypted under back into key_encryption_keys or SECRET_KEY_FALLBACKS.",
+            id="identityserver.E014",
+        )
+
+
+def _issuer() -> str | None:
+    try:
+        return options().issuer
+    except ImproperlyConfigured:  # check_options says so
+        return None
+
+
+def _patterns(resolver: URLResolver | None = None) -> Iterator[URLPattern]:
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern)
+        else:
+            yield pattern

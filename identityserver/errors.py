@@ -57,12 +57,27 @@ class UnsupportedMediaType(InvalidRequest):
     remedy = "Send the parameters as application/x-www-form-urlencoded."
 
 
+class ContentTooLarge(InvalidRequest):
+    """The body is larger than the site takes (RFC 9110 §15.5.14)."""
+
+    status = 413
+    clause = "RFC 9110 §15.5.14"
+    remedy = "Send less, or raise DATA_UPLOAD_MAX_MEMORY_SIZE."
+
+
 class MethodNotAllowed(InvalidRequest):
     """The endpoint does not know the HTTP method (RFC 9110 §15.5.6)."""
 
     status = 405
     clause = "RFC 6749 §3.2, RFC 9110 §15.5.6"
     remedy = "Use a method named in the Allow header."
+
+
+class RequestAnswered(InvalidRequest):
+    """A pending request was answered already, has expired, or belongs to another browser."""
+
+    clause = "RFC 9700 §4.7"
+    remedy = "Nothing to mend: the person starts again at the application."
 
 
 class InvalidClient(ProtocolError):
@@ -135,6 +150,14 @@ class RegistrationNotSupported(ProtocolError):
     remedy = "Register the client first."
 
 
+class InvalidAuthorizationDetails(ProtocolError):
+    """No authorization details type is supported."""
+
+    code = "invalid_authorization_details"
+    clause = "RFC 9396 §5"
+    remedy = "Ask by scope."
+
+
 class UnsupportedResponseType(ProtocolError):
     """The server does not know the response type."""
 
@@ -191,6 +214,12 @@ class InvalidToken(ProtocolError):
     status = 401
     clause = "RFC 6750 §3.1"
     remedy = "Get a new access token."
+
+
+class MissingToken(InvalidToken):
+    """No bearer token was presented: the challenge then names no error (RFC 6750 §3.1)."""
+
+    remedy = "Send the access token in the Authorization header."
 
 
 class InsufficientScope(ProtocolError):

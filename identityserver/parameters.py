@@ -92,6 +92,11 @@ class Parameters(Mapping[str, str]):
         """Every value of a repeatable parameter."""
         return self._repeated.get(name, ())
 
+    @property
+    def repeated(self) -> Mapping[str, tuple[str, ...]]:
+        """The repeatable parameters that were sent, each with every value."""
+        return self._repeated
+
     def required(self, name: str) -> str:
         """The value.
 
@@ -107,7 +112,8 @@ def _pairs(encoded: str | bytes) -> list[tuple[str, str]]:
     if len(encoded) > _BYTES:
         raise InvalidRequest("The request is too long.")
     try:
-        text = encoded.decode("ascii") if isinstance(encoded, bytes) else encoded
+        octets = encoded if isinstance(encoded, bytes) else encoded.encode("ascii")
+        text = octets.decode("ascii")
         if _BROKEN_ESCAPE.search(text):
             raise InvalidRequest("The request has a broken percent-encoding.")
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)

@@ -9,9 +9,10 @@ from django.dispatch import Signal
 session_started = Signal()
 #: A user session ended. Arguments: session (UserSession), reason (str).
 session_ended = Signal()
-#: A person signed in on the hosted page. Arguments: request, user.
+#: A person signed in, on whatever page of the site; sent by ``web/``. Arguments: request, user.
 login_succeeded = Signal()
-#: A sign-in on the hosted page was refused. Arguments: request, username (as typed), reason.
+#: A sign-in was refused. Arguments: request, username (as typed), reason. ``web/`` sends it with the reason
+#: "credentials" for whatever page of the site; pages send it where they refuse before looking at credentials.
 login_failed = Signal()
 #: The user allowed. Arguments: client, user, session, scopes.
 consent_granted = Signal()

@@ -91,7 +91,12 @@ class UserSession(models.Model):
     @property
     def is_live(self) -> bool:
         """Whether it has neither ended nor expired, and the user is active. Needs the user loaded."""
-        return self.ended_at is None and self.expires > timezone.now() and self.user.is_active
+        return not self.is_over and self.user.is_active
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended or expired."""
+        return self.ended_at is not None or self.expires <= timezone.now()
 
     def reauthenticated(self, *, acr: str = "", amr: Sequence[str] = (), idp: str = "", expires: datetime | None = None) -> None:
         """The same user has authenticated again: the session goes on, with a new ``auth_time``."""

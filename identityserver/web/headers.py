@@ -62,3 +62,11 @@ def _source(address: str) -> str:
     if parts is None or parts.scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(parts.netloc):
         return "'self'"
     return parts.netloc if scheme_relative else f"{parts.scheme}://{parts.netloc}"
+
+
+def no_store(response: HttpResponse) -> None:
+    """Keep what is answered out of every cache (RFC 6749 §5.1)."""
+    response["Cache-Control"] = "no-store"
+    response["Pragma"] = "no-cache"
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Content-Type-Options"] = "nosniff"

@@ -35,6 +35,14 @@ def allow(kind: str, key: str, limit: int, seconds: int) -> int | None:
     return None if count <= limit else seconds - now % seconds
 
 
+def is_exhausted(kind: str, key: str, limit: int, seconds: int) -> int | None:
+    """Like :func:`allow`, without counting: for where only failures count."""
+    if not limit:
+        return None
+    now = int(timezone.now().timestamp())
+    return seconds - now % seconds if cache.get(_name(kind, key, now // seconds), 0) >= limit else None
+
+
 def forget(kind: str, key: str, seconds: int) -> None:
     """Take back what was counted in this window: the attempt proved to be legitimate."""
     cache.delete(_name(kind, key, int(timezone.now().timestamp()) // seconds))

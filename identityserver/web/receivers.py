@@ -12,13 +12,24 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
-from django.db.models.signals import post_save, pre_delete
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from identityserver import signals
+from identityserver.clients import forget_on_commit
 from identityserver.errors import ProtocolError
-from identityserver.models import Client, Grant, UserSession
+from identityserver.models import (
+    ApiResource,
+    ApiScope,
+    ClaimMapping,
+    Client,
+    ClientSecret,
+    Grant,
+    IdentityResource,
+    SigningKey,
+    UserSession,
+)
 from identityserver.tokens.authorization import Authorization
 from identityserver.web import sign_in
 from identityserver.web.current import current_request
@@ -83,6 +94,14 @@ def _end_all(user: AbstractBaseUser, reason: EndReason, keep_sid: str | None = N
     UserSession.objects.end_for_user(user, keep_sid=keep_sid, reason=reason)
     Grant.objects.revoke_for_user(user, keep_session_sid=keep_sid, reason=reason)
 
+
+# --- Configuration ---------------------------------------------------------------------------------
+
+for _model in (ApiResource, ApiScope, ClaimMapping, Client, ClientSecret, IdentityResource, SigningKey):
+    post_save.connect(forget_on_commit, sender=_model, dispatch_uid=f"identityserver.saved.{_model.__name__}")
+    post_delete.connect(forget_on_commit, sender=_model, dispatch_uid=f"identityserver.deleted.{_model.__name__}")
+for _relation in (Client.identity_resources, Client.api_scopes, Client.allowed_groups, ApiResource.api_scopes):
+    m2m_changed.connect(forget_on_commit, sender=_relation.through)
 
 # --- Events ----------------------------------------------------------------------------------------
 
@@ -196,7 +215,7 @@ def _of_replay(client: Client, grant_id: object, clause: str) -> dict[str, str]:
         "client": client.client_id,
         "detail": f"grant {grant_id}, which is revoked",
         "clause": clause,
-        "remedy": "It may have been stolen, or the client repeats its requests. Look at where they came from.",
+        "remedy": "It may have been stolen, or the client repeats its requests. Look where they came from.",
     }
 
 

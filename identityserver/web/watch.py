@@ -1,9 +1,9 @@
 """Notices which user session a Django session loses while a request is served.
 
 Of the ways out of a Django session only ``logout()`` sends a signal while the sid is still there. A host's
-``session.flush()`` or ``clear()``, Django's own flush where the password has changed, and a sign-in as another
-user empty the session first. So the sid is noted whenever the session is read, and a session is read before
-it is flushed.
+``session.flush()`` or ``clear()``, Django's own flush where the password has changed, and a sign-in as
+another user empty the session first. So the sid is noted whenever the session is read, and a session is
+read before it is flushed.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,58 @@
+"""The ``claims`` parameter (OpenID Connect Core §5.5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from identityserver import jose
+from identityserver.errors import InvalidRequest
+from identityserver.parameters import Parameters
+
+_MEMBERS = ("userinfo", "id_token")
+
+
+def read_claims(parameters: Parameters) -> Mapping[str, Any]:
+    """The claims asked for in ``userinfo`` and ``id_token``; other members are ignored, as §5.5 says.
+
+    Raises:
+        InvalidRequest: it is not JSON of that form.
+    """
+    text = parameters.text("claims")
+    if not text:
+        return {}
+    try:
+        asked = jose.read_object(text)
+    except jose.InvalidJws:
+        raise InvalidRequest("claims must be a JSON object.", parameter="claims") from None
+    claims = {member: asked[member] for member in _MEMBERS if asked.get(member)}
+    if not all(_is_well_formed(wanted) for wanted in claims.values()):
+        raise InvalidRequest("claims must name each claim with null or an object.", parameter="claims")
+    return claims
+
+
+def essential_acr(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The values of ``acr`` of which one must be met (§5.5.1.1); empty where none is essential."""
+    asked = claims.get("id_token", {}).get("acr") or {}
+    if not asked.get("essential"):
+        return frozenset()
+    values = asked.get("values") or [asked.get("value")]
+    return frozenset(value for value in values if isinstance(value, str))
+
+
+def asked_value(claims: Mapping[str, Any], name: str) -> str | None:
+    """The one value that the ID token's claim ``name`` must have (§5.5.1), such as a ``sub``."""
+    value = (claims.get("id_token", {}).get(name) or {}).get("value")
+    return value if isinstance(value, str) else None
+
+
+def _is_well_formed(wanted: Any) -> bool:
+    return isinstance(wanted, dict) and all(_is_request(request) for request in wanted.values())
+
+
+def _is_request(request: Any) -> bool:
+    if request is None:
+        return True
+    return (
+        isinstance(request, dict)
+        and isinstance(request.get("essential", False), bool)
+        and isinstance(request.get("values", []), list)
+    )

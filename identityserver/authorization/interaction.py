@@ -1,0 +1,217 @@
+"""What must happen before a request is answered: sign in, consent, a refusal, or nothing more.
+
+The order is that of ``_RULES``; with ``prompt=none`` each page becomes its error (OpenID Connect Core §3.1.2.6).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from identityserver.authorization.claims_request import essential_acr
+from identityserver.authorization.request import AuthorizationRequest
+from identityserver.errors import (
+    AccessDenied,
+    ConsentRequired,
+    LoginRequired,
+    ProtocolError,
+    UnmetAuthenticationRequirements,
+)
+from identityserver.models import AuthorizationRequest as StoredRequest
+from identityserver.models import Consent, UserSession
+from identityserver.scopes import Resources
+from identityserver.tokens.claims import requested_claims
+from identityserver.tokens.subject import subject_of
+from identityserver.vocabulary import Prompt, Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """Show the login page; with ``reauthenticate`` the same user must prove to be there."""
+
+    reauthenticate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskConsent:
+    """Show the consent page for ``new``; ``known`` was allowed before and is not asked again."""
+
+    new: Resources
+    known: Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuse:
+    """Tell the client no."""
+
+    error: ProtocolError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proceed:
+    """Answer with what is granted."""
+
+    session: UserSession
+    granted: Resources
+
+
+Interaction = SignIn | AskConsent | Refuse | Proceed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """A request, who is signed in, and what was stored of earlier steps.
+
+    Attributes:
+        began: when the request began; an authentication since then satisfies a forced login.
+    """
+
+    request: AuthorizationRequest
+    session: UserSession | None
+    stored: StoredRequest | None
+    began: datetime
+
+
+def next_interaction(
+    request: AuthorizationRequest, session: UserSession | None, stored: StoredRequest | None = None
+) -> Interaction:
+    """The first thing in the order of the rules that is still to happen; ``Proceed`` where nothing is."""
+    began = stored.created if stored is not None else timezone.now()
+    situation = Situation(request=request, session=session, stored=stored, began=began)
+    for rule in _RULES:
+        needed = rule(situation)
+        if needed is not None:
+            return _as_error(needed) if Prompt.NONE in request.prompt else needed
+    assert session is not None  # the rule _login saw to it
+    granted = _granted(situation, session)
+    if not granted.scopes:
+        return Refuse(error=AccessDenied("The user may not, or did not, grant any of the scopes."))
+    return Proceed(session=session, granted=granted)
+
+
+def permitted(request: AuthorizationRequest, user: Any) -> Resources:
+    """What the request asks for without the scopes whose permission the user lacks."""
+    return request.resources.permitted_to(user)
+
+
+def _denied(situation: Situation) -> Interaction | None:
+    if situation.stored is not None and situation.stored.denied_at is not None:
+        return Refuse(error=AccessDenied("The user refused."))
+    return None
+
+
+def _login(situation: Situation) -> Interaction | None:
+    return SignIn() if situation.session is None else None
+
+
+def _hint(situation: Situation) -> Interaction | None:
+    """Somebody else than the request names is signed in (OpenID Connect Core §3.1.2.1)."""
+    session, hinted = situation.session, situation.request.hinted_subject
+    if session is None or not hinted or subject_of(session.user) == hinted:
+        return None
+    return Refuse(error=LoginRequired("Another user is signed in than the id_token_hint names."))
+
+
+def _forced_login(situation: Situation) -> Interaction | None:
+    """Asked for at most once: an authentication after the request began satisfies it."""
+    request, session = situation.request, situation.session
+    if session is None or session.auth_time >= situation.began:
+        return None
+    age = (timezone.now() - session.auth_time).total_seconds()
+    limits = [limit for limit in (request.max_age, request.client.user_sso_lifetime) if limit is not None]
+    if Prompt.LOGIN in request.prompt or any(age > limit for limit in limits):
+        return SignIn(reauthenticate=True)
+    return None
+
+
+def _essential_acr(situation: Situation) -> Interaction | None:
+    """An essential ``acr`` that the session does not have (OpenID Connect Core §5.5.1.1)."""
+    wanted = essential_acr(situation.request.claims)
+    if situation.session is None or not wanted or situation.session.acr in wanted:
+        return None
+    return Refuse(error=UnmetAuthenticationRequirements("The essential acr cannot be met."))
+
+
+def _access_policy(situation: Situation) -> Interaction | None:
+    """The client is for members of some groups, and the user is not one."""
+    groups, session = situation.request.client.group_ids, situation.session
+    if not groups or session is None or session.user.groups.filter(pk__in=groups).exists():
+        return None
+    return Refuse(error=AccessDenied("The user may not use this application."))
+
+
+def _consent(situation: Situation) -> Interaction | None:
+    session = situation.session
+    if session is None or _approved(situation, session):
+        return None
+    known = _allowed_before(situation, session)
+    asked = permitted(situation.request, session.user)
+    forced = Prompt.CONSENT in situation.request.prompt or not situation.request.client.is_silent_allowed
+    if forced:
+        return AskConsent(new=asked, known=asked.narrowed_to(()))
+    if known is None or set(asked.scopes) <= known:
+        return None
+    return AskConsent(
+        new=asked.narrowed_to([scope for scope in asked.scopes if scope not in known]),
+        known=asked.narrowed_to([scope for scope in asked.scopes if scope in known]),
+    )
+
+
+_RULES: tuple[Callable[[Situation], Interaction | None], ...] = (
+    _denied,
+    _login,
+    _forced_login,
+    _hint,
+    _essential_acr,
+    _access_policy,
+    _consent,
+)
+
+
+def _approved(situation: Situation, session: UserSession) -> bool:
+    """Whether the user allowed this very request, in this very session."""
+    stored = situation.stored
+    return stored is not None and bool(stored.approved_sid) and stored.approved_sid == session.sid
+
+
+def _allowed_before(situation: Situation, session: UserSession) -> frozenset[str] | None:
+    """Scopes that need not be asked for; ``None`` where the client needs no consent at all.
+
+    ``offline_access`` and scopes with a value ask again each time; so does all, once claims or
+    resources are asked for that the remembered consent does not cover.
+    """
+    request = situation.request
+    if not request.client.require_consent:
+        return None
+    consent = Consent.objects.remembered(session.user, request.client)
+    if consent is None or not consent.covers(
+        scopes=(), claims=consent_claims(request), resources=request.resources.indicators
+    ):
+        return frozenset()
+    again = {Scope.OFFLINE_ACCESS, *request.resources.parameterised}
+    return frozenset(scope for scope in consent.scopes if scope not in again)
+
+
+def consent_claims(request: AuthorizationRequest) -> tuple[str, ...]:
+    """Claims that the request asks for by name, beside its scopes."""
+    members = ("userinfo", "id_token")
+    return tuple(name for member in members for name in requested_claims(request.resources, request.claims, member))
+
+
+def _granted(situation: Situation, session: UserSession) -> Resources:
+    asked = permitted(situation.request, session.user)
+    if not _approved(situation, session) or situation.stored is None:
+        return asked
+    return asked.narrowed_to([*situation.stored.approved_scopes, *asked.required])
+
+
+def _as_error(needed: Interaction) -> Interaction:
+    match needed:
+        case SignIn():
+            return Refuse(error=LoginRequired("The user must sign in."))
+        case AskConsent():
+            return Refuse(error=ConsentRequired("The user must consent."))
+        case _:
+            return needed

@@ -1,0 +1,23 @@
+"""Delivery to machines: one file per endpoint. URLs and discovery both derive from ``ENDPOINTS``."""
+
+from identityserver.endpoints import discovery
+from identityserver.endpoints.authorization import AuthorizationEndpoint, ResumeEndpoint
+from identityserver.endpoints.base import ProtocolEndpoint
+from identityserver.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint, OAuthMetadataEndpoint
+from identityserver.endpoints.end_session import EndSessionEndpoint
+from identityserver.endpoints.token import TokenEndpoint
+from identityserver.endpoints.userinfo import UserInfoEndpoint
+
+#: Every endpoint.
+ENDPOINTS: tuple[type[ProtocolEndpoint], ...] = (
+    AuthorizationEndpoint,
+    ResumeEndpoint,
+    TokenEndpoint,
+    UserInfoEndpoint,
+    EndSessionEndpoint,
+    DiscoveryEndpoint,
+    OAuthMetadataEndpoint,
+    JwksEndpoint,
+)
+
+discovery.describe(ENDPOINTS)

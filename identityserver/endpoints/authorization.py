@@ -1,0 +1,141 @@
+"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2, RFC 9207).
+
+The one place where a protocol error becomes a redirect or an error page.
+"""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from identityserver.authorization.interaction import AskConsent, Proceed, Refuse, SignIn, next_interaction
+from identityserver.authorization.request import (
+    AuthorizationRequest,
+    Destination,
+    RedirectableError,
+    read_authorization_request,
+)
+from identityserver.authorization.response import AlreadyAnswered, failure, success
+from identityserver.authorization.response_type import RESPONSE_TYPES
+from identityserver.authorization.storing import restored, storable
+from identityserver.clients import find_client
+from identityserver.endpoints.base import FORM, ProtocolEndpoint, body_of, report
+from identityserver.endpoints.response_modes import deliver
+from identityserver.errors import ProtocolError, RequestAnswered, UnsupportedMediaType
+from identityserver.models import AuthorizationRequest as StoredRequest
+from identityserver.parameters import Parameters
+from identityserver.pkce import METHOD as S256
+from identityserver.vocabulary import Prompt, ResponseMode
+from identityserver.web import pending
+from identityserver.web.error_page import render_error
+from identityserver.web.session import current_session
+
+
+class BrowserEndpoint(ProtocolEndpoint):
+    """An endpoint that people's browsers come to: what cannot be sent to a client is a page."""
+
+    def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
+        """Send the error to the client where it is trusted, and show it to the person where not."""
+        if isinstance(error, RedirectableError):
+            return _tell_client(request, error.destination, error.error)
+        client_id = request.GET.get("client_id", "")
+        report(request, error, self.name, client_id)
+        client = None if error.status >= 500 or error.parameter == "client_id" else _known(client_id)
+        return render_error(request, error, client=client, ui_locales=request.GET.get("ui_locales", ""))
+
+
+class AuthorizationEndpoint(BrowserEndpoint):
+    """Where a client sends the user's browser."""
+
+    name = "authorization"
+    path = "connect/authorize"
+
+    @classmethod
+    def metadata(cls) -> dict[str, Any]:
+        """OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3."""
+        return {
+            "authorization_endpoint": cls.url(),
+            "response_types_supported": [response_type.value for response_type in RESPONSE_TYPES],
+            "response_modes_supported": [mode.value for mode in ResponseMode],
+            "prompt_values_supported": [value.value for value in Prompt],
+            "code_challenge_methods_supported": [S256],
+            "authorization_response_iss_parameter_supported": True,
+        }
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """A request by redirect; answered at once where nothing is to be asked."""
+        parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))
+        asked = read_authorization_request(parameters)
+        outcome = next_interaction(asked, current_session(request))
+        if isinstance(outcome, (SignIn, AskConsent)):
+            return _wait(request, asked, _page(outcome))
+        return _answer(request, asked, outcome, None)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """A request by form: a cross-site POST carries no Lax cookie, so it goes on with a GET of our own."""
+        if request.content_type != FORM:
+            raise UnsupportedMediaType(f"The body must be {FORM}.")
+        asked = read_authorization_request(Parameters.parse(body_of(request)))
+        return _wait(request, asked, "resume")
+
+
+class ResumeEndpoint(BrowserEndpoint):
+    """Where every page sends the person back to: the stored request goes on from where it is."""
+
+    name = "resume"
+    path = "connect/authorize/resume"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """The next page, or the answer."""
+        stored = pending.found(request, StoredRequest)
+        if stored is None or not stored.is_pending:
+            return _answered(request, stored)
+        asked = read_authorization_request(restored(stored))
+        outcome = next_interaction(asked, current_session(request), stored)
+        if isinstance(outcome, (SignIn, AskConsent)):
+            return pending.redirect_to(_page(outcome), pending.handle_of(request))
+        try:
+            response = _answer(request, asked, outcome, stored)
+        except AlreadyAnswered:
+            return _answered(request, stored)
+        pending.unbind(response, request)
+        return response
+
+
+def _page(outcome: SignIn | AskConsent) -> str:
+    return "consent" if isinstance(outcome, AskConsent) else "login"
+
+
+def _wait(request: HttpRequest, asked: AuthorizationRequest, page: str) -> HttpResponse:
+    """Store the request and send the browser on with its handle."""
+    _, handle, binding = StoredRequest.store(client_id=asked.client.pk, parameters=storable(asked.parameters))
+    response = pending.redirect_to(page, handle)
+    pending.bind(response, request, handle, binding)
+    return response
+
+
+def _answer(
+    request: HttpRequest, asked: AuthorizationRequest, outcome: Proceed | Refuse, stored: StoredRequest | None
+) -> HttpResponse:
+    if isinstance(outcome, Proceed):
+        return deliver(request, asked.destination, success(asked, outcome, stored))
+    if stored is not None and not stored.use():
+        raise AlreadyAnswered
+    return _tell_client(request, asked.destination, outcome.error, asked.client.client_id)
+
+
+def _tell_client(
+    request: HttpRequest, destination: Destination, error: ProtocolError, client_id: str = ""
+) -> HttpResponse:
+    report(request, error, AuthorizationEndpoint.name, client_id or request.GET.get("client_id", ""))
+    return deliver(request, destination, failure(destination, error))
+
+
+def _answered(request: HttpRequest, stored: StoredRequest | None) -> HttpResponse:
+    """A used, expired or bookmarked request: a page with a way on, never a dead end."""
+    error = RequestAnswered("The request was answered already, has expired or was made in another browser.")
+    report(request, error, ResumeEndpoint.name)
+    return render_error(request, error, client=stored.client if stored is not None else None)
+
+
+def _known(client_id: str) -> Any:
+    return find_client(client_id) if 0 < len(client_id) <= 255 and client_id.isprintable() else None

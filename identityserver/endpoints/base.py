@@ -1,0 +1,191 @@
+"""What the endpoints for machines share: reading the body, and turning errors into JSON (RFC 6749 §5.2)."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import UnreadablePostError
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import View
+
+from identityserver import signals
+from identityserver.clients import is_registered_origin
+from identityserver.conf import options
+from identityserver.errors import (
+    ContentTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    ProtocolError,
+    ServerError,
+    TemporarilyUnavailable,
+    UnsupportedMediaType,
+)
+from identityserver.parameters import Parameters
+from identityserver.web.headers import no_store
+
+logger = logging.getLogger("identityserver")
+
+FORM = "application/x-www-form-urlencoded"
+
+#: Parameters that are secret: in a query string they end up in logs and histories (RFC 6749 §2.3.1).
+_NEVER_IN_QUERY = frozenset({"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"})
+
+
+class ProtocolEndpoint(View):
+    """An endpoint that answers machines: JSON always, ``no-store``, no CSRF token, no transaction of the host's."""
+
+    #: The URL's name, and its path below the prefix.
+    name: ClassVar[str]
+    path: ClassVar[str]
+
+    #: Whether scripts of the clients' registered origins may call it.
+    cross_origin: ClassVar[bool] = False
+
+    @classmethod
+    def url(cls) -> str:
+        """The public address: from the issuer, never from the Host header."""
+        return absolute(cls.name)
+
+    @classmethod
+    def metadata(cls) -> dict[str, Any]:
+        """Its share of the discovery document."""
+        return {}
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """The view, exempt from CSRF checks and from ``ATOMIC_REQUESTS`` on every database."""
+        view = csrf_exempt(super().as_view(**initkwargs))
+        for alias in settings.DATABASES:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        return view
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer, and turn whatever is raised into an answer."""
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except ProtocolError as error:
+            response = self.refuse(request, error)
+        except Exception as failure:  # noqa: BLE001  a machine gets JSON whatever happens; the log gets the traceback
+            response = self.refuse(request, as_error(request, failure))
+        if self.cross_origin:
+            _allow_origin(request, response)
+        return response
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """405 in the endpoint's own form, with the Allow header that RFC 9110 §15.5.6 asks for."""
+        response = self.refuse(request, MethodNotAllowed("The endpoint does not know this method."))
+        response["Allow"] = ", ".join(self._allowed_methods())
+        return response
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The methods, which is also the answer to a CORS preflight (Fetch §3.2.2)."""
+        response = HttpResponse(status=204)
+        response["Allow"] = ", ".join(self._allowed_methods())
+        return response
+
+    def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
+        """The error as JSON, and as an event for staff."""
+        report(request, error, self.name)
+        return error_response(error)
+
+
+def read_form(request: HttpRequest) -> Parameters:
+    """The parameters of a form POST; secrets in the query string are refused.
+
+    Raises:
+        UnsupportedMediaType: the body is of another type.
+        InvalidRequest: the body or its parameters are malformed.
+    """
+    if request.content_type != FORM:
+        raise UnsupportedMediaType(f"The body must be {FORM}.")
+    if _NEVER_IN_QUERY & Parameters.parse(request.META.get("QUERY_STRING", "")).keys():
+        raise InvalidRequest("Credentials must not be in the query string.")
+    return Parameters.parse(body_of(request))
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """The body.
+
+    Raises:
+        ContentTooLarge: it is larger than the site takes.
+        InvalidRequest: the client broke off.
+    """
+    try:
+        return request.body
+    except RequestDataTooBig as error:
+        raise ContentTooLarge("The body is too large.") from error
+    except UnreadablePostError as error:
+        raise InvalidRequest("The body cannot be read.") from error
+
+
+def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonResponse:
+    """JSON that nobody keeps (RFC 6749 §5.1)."""
+    response = JsonResponse(members, status=status, json_dumps_params={"separators": (",", ":")})
+    no_store(response)
+    return response
+
+
+def error_response(error: ProtocolError) -> JsonResponse:
+    """RFC 6749 §5.2, with Retry-After where waiting helps."""
+    response = json_response({"error": error.code, "error_description": error.error_description}, status=error.status)
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+def report(request: HttpRequest, error: ProtocolError, endpoint: str, client_id: str = "") -> None:
+    """Tell receivers of a refusal; staff find it by its reference."""
+    signals.request_refused.send(
+        sender=ProtocolEndpoint, error=error, endpoint=endpoint, client_id=client_id, request=request
+    )
+
+
+def as_error(request: HttpRequest, failure: Exception) -> ProtocolError:
+    """What an unforeseen failure is to the outside: never an untrue definite answer, always logged."""
+    if isinstance(failure, (OperationalError, InterfaceError)):
+        error: ProtocolError = TemporarilyUnavailable("The server cannot answer now.", detail=type(failure).__name__)
+    else:
+        error = ServerError("Something went wrong here.", detail=type(failure).__name__)
+        got_request_exception.send(sender=ProtocolEndpoint, request=request)
+    logger.error("%s (reference %s)", request.path, error.reference, exc_info=failure)
+    return error
+
+
+def absolute(name: str) -> str:
+    """The public address of one of our URLs."""
+    parts = urlsplit(options().issuer)
+    return f"{parts.scheme}://{parts.netloc}{reverse(f'identityserver:{name}')}"
+
+
+def _allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
+    """CORS for the clients' registered origins (Fetch §3.2); cookies are never part of it."""
+    patch_vary_headers(response, ["Origin"])
+    origin = request.META.get("HTTP_ORIGIN", "")
+    if not origin or len(origin) > 300 or not origin.isascii() or not _is_registered(origin):
+        return
+    response["Access-Control-Allow-Origin"] = origin
+    if request.method == "OPTIONS":
+        response["Access-Control-Allow-Methods"] = "GET, POST"
+        response["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        response["Access-Control-Max-Age"] = "600"
+    else:
+        response["Access-Control-Expose-Headers"] = "WWW-Authenticate, Retry-After"
+
+
+def _is_registered(origin: str) -> bool:
+    try:
+        return is_registered_origin(origin)
+    except (OperationalError, InterfaceError):  # the answer stands; only scripts elsewhere cannot read it
+        return False
+
+

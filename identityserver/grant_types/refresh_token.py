@@ -1,0 +1,129 @@
+"""Refreshing (RFC 6749 §6, RFC 9700 §4.14.2, OpenID Connect Core §12).
+
+One-time tokens of one generation are siblings: a retry within the window gets another one, until one of
+the next generation has been used. Anything older than that is a replay, and ends the family.
+Every use begins by updating the grant, so that uses of one family follow each other.
+"""
+
+from datetime import datetime
+
+from django.db import router, transaction
+from django.utils import timezone
+
+from identityserver import scopes, signals
+from identityserver.conf import options
+from identityserver.digests import digest
+from identityserver.errors import InvalidGrant, InvalidScope
+from identityserver.grant_types.authorization_code import check_parties
+from identityserver.grant_types.base import TokenRequest
+from identityserver.models import Client, Grant, RefreshToken
+from identityserver.tokens.authorization import Authorization, from_grant
+from identityserver.tokens.issue import ready_to_sign
+from identityserver.tokens.refresh_token import expiry, new_refresh_token
+from identityserver.vocabulary import GrantType
+
+
+class _Replayed(InvalidGrant):
+    """A refresh token was used whose family has gone on; raised to leave the transaction first."""
+
+    def __init__(self, token: RefreshToken) -> None:
+        super().__init__("The refresh token has been used.")
+        self.grant = token.grant
+
+
+class RefreshTokenGrant:
+    """``refresh_token``."""
+
+    def authorize(self, request: TokenRequest) -> Authorization:
+        """Use the token; a replay revokes its family and is reported."""
+        value = request.parameters.required("refresh_token")
+        ready_to_sign(request.client)
+        try:
+            with transaction.atomic(using=router.db_for_write(RefreshToken)):
+                return _use(digest(value), request)
+        except _Replayed as replay:
+            Grant.objects.revoke(replay.grant.pk, "refresh token replayed")
+            signals.refresh_token_replayed.send(
+                sender=Grant, client=request.client, grant_id=replay.grant.pk, subject=replay.grant.subject
+            )
+            raise
+
+
+def _use(token_digest: str, request: TokenRequest) -> Authorization:
+    now, client = timezone.now(), request.client
+    # The write comes first and locks the family; an unknown token updates nothing.
+    holder = RefreshToken.objects.filter(digest=token_digest).values("grant")
+    Grant.objects.filter(pk__in=holder, client_id=client.pk).update(last_used=now)
+    token = (
+        RefreshToken.objects.filter(digest=token_digest, grant__client_id=client.pk)
+        .select_related("grant__user", "grant__client", "grant__session")
+        .first()
+    )
+    if token is None:
+        raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
+    _check_still_good(token, client, now)
+    resources = _narrowed(token.grant, request)
+    successor = _rotated(token, client, now) if client.rotates_refresh_tokens else _prolonged(token, client, now)
+    return from_grant(
+        token.grant, client, resources, grant_type=GrantType.REFRESH_TOKEN, refresh_token=successor
+    )
+
+
+def _check_still_good(token: RefreshToken, client: Client, now: datetime) -> None:
+    grant = token.grant
+    if grant.revoked_at is not None:
+        raise InvalidGrant("The grant was revoked.")
+    if token.expires <= now or grant.expires <= now:
+        raise InvalidGrant("The refresh token has expired.")
+    check_parties(grant)
+    if client.coordinates_with_session and (grant.session is None or grant.session.is_over):
+        raise InvalidGrant("The user has signed out.")
+
+
+def _narrowed(grant: Grant, request: TokenRequest) -> scopes.Resources:
+    """The scopes for the new access token: those granted, or fewer; never one more (RFC 6749 §6)."""
+    client, parameters = request.client, request.parameters
+    still_allowed = [scope for scope in grant.scopes if _is_allowed(client, scope)]
+    granted = scopes.resolve(client, still_allowed, grant.resources).permitted_to(grant.user)
+    asked = parameters.words("scope")
+    if not set(asked) <= set(granted.scopes):
+        raise InvalidScope("A scope was not granted.", parameter="scope")
+    return scopes.narrow_to_targets(granted.narrowed_to(asked) if asked else granted, parameters.all("resource"))
+
+
+def _is_allowed(client: Client, scope: str) -> bool:
+    """Whether the client may still have a scope; one taken away since is left out, not an error."""
+    try:
+        scopes.resolve(client, [scope])
+    except InvalidScope:
+        return False
+    return True
+
+
+def _rotated(token: RefreshToken, client: Client, now: datetime) -> str:
+    """A token of the next generation in place of this one."""
+    _check_first_use_or_retry(token, now)
+    family = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation)
+    family.filter(pk=token.pk, consumed_at=None).update(consumed_at=now)
+    family.exclude(pk=token.pk).filter(consumed_at=None).update(consumed_at=now, superseded_at=now)
+    return new_refresh_token(token.grant, client, now, generation=token.generation + 1)
+
+
+def _check_first_use_or_retry(token: RefreshToken, now: datetime) -> None:
+    if token.consumed_at is None:
+        return
+    in_window = now - token.consumed_at <= options().refresh_token_retry_window
+    children = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation + 1)
+    child_used = children.exclude(consumed_at=None).exists()
+    if token.superseded_at is not None or child_used or not in_window:
+        raise _Replayed(token)
+
+
+def _prolonged(token: RefreshToken, client: Client, now: datetime) -> str:
+    """No new token; the one in use lives on, up to the limits."""
+    if token.consumed_at is not None:
+        raise _Replayed(token)
+    later = expiry(token.grant, client, now)
+    if later > token.expires:
+        RefreshToken.objects.filter(pk=token.pk).update(expires=later)
+    return ""

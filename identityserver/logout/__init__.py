@@ -1,0 +1,1 @@
+"""Signing out (OpenID Connect RP-Initiated Logout 1.0)."""

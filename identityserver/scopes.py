@@ -1,0 +1,133 @@
+"""Requested scopes and resource indicators to resources (RFC 6749 §3.3, RFC 8707, OpenID Connect Core §5.4)."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from identityserver.errors import InvalidScope, InvalidTarget
+from identityserver.models import ApiResource, ApiScope, Client, IdentityResource
+from identityserver.vocabulary import Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a list of scopes stands for.
+
+    Attributes:
+        scopes: the names as asked for, in order, parameter values included.
+        identity: the identity resources among them.
+        access: the API scopes among them, by the name asked for.
+        apis: the APIs that the scopes open; their names become the audience.
+        indicators: the ``resource`` parameters, which narrow ``apis``.
+    """
+
+    scopes: tuple[str, ...] = ()
+    identity: tuple[IdentityResource, ...] = ()
+    access: tuple[tuple[str, ApiScope], ...] = ()
+    apis: tuple[ApiResource, ...] = ()
+    indicators: tuple[str, ...] = ()
+
+    @property
+    def offline_access(self) -> bool:
+        """Whether a refresh token was asked for (OpenID Connect Core §11)."""
+        return Scope.OFFLINE_ACCESS in self.scopes
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """The names of the APIs."""
+        return tuple(api.name for api in self.apis)
+
+    @property
+    def parameterised(self) -> tuple[str, ...]:
+        """The scopes with a value, ``name:value``, as asked for."""
+        return tuple(name for name, scope in self.access if name != scope.name)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Scopes that a user cannot leave out."""
+        named = [(resource.name, resource.required) for resource in self.identity]
+        named += [(name, scope.required) for name, scope in self.access]
+        return frozenset(name for name, required in named if required)
+
+    def narrowed_to(self, scopes: Collection[str]) -> "Resources":
+        """The same with only ``scopes``; nothing is ever added."""
+        access = tuple(pair for pair in self.access if pair[0] in scopes)
+        return replace(
+            self,
+            scopes=tuple(scope for scope in self.scopes if scope in scopes),
+            identity=tuple(resource for resource in self.identity if resource.name in scopes),
+            access=access,
+            apis=_apis(access, self.indicators),
+        )
+
+    def permitted_to(self, user: Any) -> "Resources":
+        """Without the scopes whose ``requires_permission`` the user does not hold."""
+        refused = {
+            name
+            for name, scope in self.access
+            if scope.requires_permission and not (user is not None and user.has_perm(scope.requires_permission))
+        }
+        return self.narrowed_to([scope for scope in self.scopes if scope not in refused]) if refused else self
+
+
+def resolve(client: Client, scopes: Iterable[str], indicators: Iterable[str] = ()) -> Resources:
+    """What ``client`` may have of what it asks for: everything, or an error.
+
+    Raises:
+        InvalidScope: a scope is unknown, disabled or not allowed to the client.
+        InvalidTarget: a resource is unknown, or none of the scopes belongs to it.
+    """
+    names = tuple(dict.fromkeys(scopes))
+    access = tuple((name, scope) for name in names if (scope := _access_scope(client, name)) is not None)
+    identity = tuple(client.identity_scopes[name] for name in names if name in client.identity_scopes)
+    known = {name for name, _ in access} | {resource.name for resource in identity}
+    if client.allow_offline_access:
+        known.add(Scope.OFFLINE_ACCESS)
+    for name in names:
+        if name not in known:
+            raise InvalidScope(f"The scope {name[:100]} is unknown or not allowed to this client.", parameter="scope")
+    targets = tuple(dict.fromkeys(indicators))
+    return Resources(scopes=names, identity=identity, access=access, apis=_apis(access, targets), indicators=targets)
+
+
+def every_access_scope(client: Client) -> tuple[str, ...]:
+    """What a client gets that asks for an access token of its own without naming scopes (RFC 6749 §3.3)."""
+    return tuple(name for name, scope in client.access_scopes.items() if not scope.parameterised)
+
+
+def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resources:
+    """The same for fewer APIs, as a token request may ask (RFC 8707 §2.2).
+
+    Raises:
+        InvalidTarget: an API is not among those granted.
+    """
+    targets = tuple(dict.fromkeys(indicators))
+    if not targets:
+        return resources
+    if resources.indicators and not set(targets) <= set(resources.indicators):
+        raise InvalidTarget("The resource was not granted.", parameter="resource")
+    return replace(resources, apis=_apis(resources.access, targets), indicators=targets)
+
+
+def _access_scope(client: Client, name: str) -> ApiScope | None:
+    """The API scope asked for as ``name`` or, where it takes a parameter, as ``name:value``."""
+    prefix, colon, value = name.partition(":")
+    scope = client.access_scopes.get(name)
+    if scope is not None:
+        return None if scope.parameterised else scope
+    scope = client.access_scopes.get(prefix)
+    return scope if scope is not None and scope.parameterised and colon and value else None
+
+
+def _apis(access: Iterable[tuple[str, ApiScope]], indicators: tuple[str, ...]) -> tuple[ApiResource, ...]:
+    opened: dict[str, ApiResource] = {}
+    for _, scope in access:
+        for api in scope.api_resources.all():
+            if api.enabled:
+                opened[api.name] = api
+    for indicator in indicators:
+        if indicator not in opened:
+            raise InvalidTarget("The resource is unknown, or no requested scope belongs to it.", parameter="resource")
+    if indicators:
+        return tuple(opened[indicator] for indicator in indicators)
+    return tuple(api for api in opened.values() if not api.require_resource_indicator)

@@ -1,0 +1,11 @@
+"""A test kit for sites that install the app: ``pytest_plugins = ["identityserver.testing.fixtures"]``.
+
+``RelyingParty`` speaks the protocol as a client does, ``Browser`` walks the pages as a person does, both through
+HTTP and nothing else.
+"""
+
+from identityserver.testing.browser import Browser, Page
+from identityserver.testing.clock import Clock
+from identityserver.testing.relying_party import RelyingParty, TokenResponse
+
+__all__ = ["Browser", "Clock", "Page", "RelyingParty", "TokenResponse"]

@@ -1,0 +1,74 @@
+"""The waist: one value that every grant type produces and every token is made from."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from identityserver.models import Client, Grant
+from identityserver.scopes import Resources
+from identityserver.vocabulary import GrantType, Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authorization:
+    """What a client may do now, and for whom.
+
+    Attributes:
+        client: to whom tokens are issued.
+        grant_type: how it was obtained.
+        resources: the scopes granted and the APIs they open.
+        user: who allowed it, or ``None`` where the client acts for itself.
+        subject: the user's ``sub``; the client_id where there is no user (RFC 9068 §2.2).
+        grant_id: the stored root of its family, or ``None`` where nothing outlives the request.
+        sid: the user session, or ``""``.
+        claims: the ``claims`` parameter (OpenID Connect Core §5.5), validated.
+        nonce: echoed in the ID token; ``""`` where none was sent.
+        refresh_token: one that was issued with it, ``""`` where there is none.
+    """
+
+    client: Client
+    grant_type: GrantType
+    resources: Resources
+    user: AbstractBaseUser | None = None
+    subject: str
+    grant_id: uuid.UUID | None = None
+    sid: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    nonce: str = ""
+    auth_time: datetime | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    refresh_token: str = ""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes granted, in the order of the request."""
+        return self.resources.scopes
+
+    @property
+    def is_openid(self) -> bool:
+        """Whether an ID token belongs to it."""
+        return self.user is not None and Scope.OPENID in self.scopes
+
+
+def from_grant(grant: Grant, client: Client, resources: Resources, **more: Any) -> Authorization:
+    """The authorization that a stored grant holds; ``more`` overrides or adds."""
+    return Authorization(
+        **{
+            "client": client,
+            "resources": resources,
+            "user": grant.user,
+            "subject": grant.subject,
+            "grant_id": grant.pk,
+            "sid": grant.sid,
+            "claims": grant.claims,
+            "auth_time": grant.auth_time,
+            "acr": grant.acr,
+            "amr": tuple(grant.amr),
+            **more,
+        }
+    )

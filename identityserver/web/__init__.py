@@ -1,0 +1,1 @@
+"""What every delivery needs of HttpRequest."""
