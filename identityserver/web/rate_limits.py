@@ -4,6 +4,8 @@ The count is as wide as the cache: a site with several processes needs a cache t
 digests under SECRET_KEY, so that the cache holds neither user names nor addresses.
 """
 
+from contextlib import suppress
+
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -43,9 +45,10 @@ def is_exhausted(kind: str, key: str, limit: int, seconds: int) -> int | None:
     return seconds - now % seconds if cache.get(_name(kind, key, now // seconds), 0) >= limit else None
 
 
-def forget(kind: str, key: str, seconds: int) -> None:
-    """Take back what was counted in this window: the attempt proved to be legitimate."""
-    cache.delete(_name(kind, key, int(timezone.now().timestamp()) // seconds))
+def take_back(kind: str, key: str, seconds: int) -> None:
+    """Count one attempt less in this window: it proved to be legitimate."""
+    with suppress(ValueError):  # the window has passed
+        cache.decr(_name(kind, key, int(timezone.now().timestamp()) // seconds))
 
 
 def _name(kind: str, key: str, window: int) -> str:

@@ -1,0 +1,84 @@
+"""What the hosted pages share: who may post, in which language they speak, and how they fail."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import View
+
+from identityserver import signals
+from identityserver.errors import ProtocolError, TemporarilyUnavailable
+from identityserver.web import csrf
+from identityserver.web.error_page import render_error
+from identityserver.web.rendering import language_for, render_page
+
+logger = logging.getLogger("identityserver")
+
+
+# Exempt from the answer of Django's CSRF middleware only; dispatch() does what that does.
+@method_decorator([csrf_exempt, sensitive_post_parameters()], name="dispatch")
+class HostedPage(View, ABC):
+    """A page that somebody looks at and posts to. A forged or outdated post changes nothing."""
+
+    #: The URL's name.
+    name: ClassVar[str]
+
+    http_method_names: Sequence[str] = ("get", "head", "post", "options")
+
+    #: What is wrong, to be said at the top of the page, and its status.
+    problem = ""
+    status = 200
+    #: The languages that the request behind the page asks for (OpenID Connect Core §3.1.2.1).
+    ui_locales = ""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The page in the language asked for, or an error page."""
+        try:
+            self.find(request)
+            with translation.override(language_for(self.ui_locales)):
+                response = self.answer(request)
+        except ProtocolError as error:
+            response = self.refuse(request, error)
+        except (OperationalError, InterfaceError) as failure:
+            unavailable = TemporarilyUnavailable("The server cannot answer now.", detail=type(failure).__name__)
+            logger.exception("%s (reference %s)", request.path, unavailable.reference)
+            response = self.refuse(request, unavailable)
+        csrf.keep_token(request, response)
+        return response
+
+    def find(self, request: HttpRequest) -> None:
+        """Look up what the page is about, before anything is said."""
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """What the method's own function returns; a post that is not genuine gets the page anew."""
+        if csrf.is_genuine(request):
+            return super().dispatch(request)
+        self.status = 403
+        self.problem = _(
+            "This page was open for too long, or your browser does not send its cookies. Please try again."
+        )
+        return self.get(request)
+
+    @abstractmethod
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """The page."""
+
+    def render(self, request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+        """The template, and what is wrong; its forms may end at a client."""
+        titles = [_("Error: %s") % context["title_parts"][0] if self.problem else context["title_parts"][0]]
+        shown = {**context, "problem": self.problem, "title_parts": titles + context["title_parts"][1:]}
+        return render_page(request, f"identityserver/{template}", shown, status=self.status, leaves_site=True)
+
+    def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
+        """The error page, and an event that staff find by its reference."""
+        signals.request_refused.send(sender=type(self), error=error, endpoint=self.name, client_id="", request=request)
+        return render_error(request, error)

@@ -1,0 +1,117 @@
+"""The consent page: what the client wants to know and do, in plain words (OpenID Connect Core §3.1.2.4).
+
+What is asked for comes from the stored request alone; the form says which of it is allowed. An approval counts
+only in the user session that saw the page.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import path
+from django.utils.translation import gettext as _
+
+from identityserver import signals
+from identityserver.authorization.interaction import AskConsent
+from identityserver.models import UserSession
+from identityserver.pages.authorization import AuthorizationPage
+from identityserver.pages.permissions import Permission, access_permissions, identity_permissions, offline_permission
+from identityserver.vocabulary import ClientSource
+from identityserver.web import pending
+from identityserver.web.session import current_session
+
+#: Clients that registered themselves: nobody here has looked at them.
+_UNVERIFIED = frozenset({ClientSource.DCR, ClientSource.CIMD})
+
+
+class ConsentPage(AuthorizationPage):
+    """Asks whether the client may have what it asks for."""
+
+    name = "consent"
+
+    session: UserSession
+    needed: AskConsent
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """Go on where nothing is to be asked."""
+        session = current_session(request)
+        needed = self.interaction(session) if self.is_valid() else None
+        if session is None or not isinstance(needed, AskConsent):
+            return self.resume(request)
+        self.session, self.needed = session, needed
+        return super().answer(request)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Everything that is asked for, ticked."""
+        return self.show(request, self.needed.new.scopes, remember=True)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Allow, deny, or let somebody else sign in."""
+        if "switch" in request.POST:
+            logout(request)
+            return pending.redirect_to("login", pending.handle_of(request))
+        match request.POST.get("allow"):
+            case "yes":
+                return self.allow(request)
+            case "no":
+                self.waiting.deny()
+                self.tell(signals.consent_denied, self.needed.new.scopes)
+                return self.resume(request)
+            case _:
+                return self.get(request)
+
+    def allow(self, request: HttpRequest) -> HttpResponse:
+        """Record what is allowed; nothing at all is no permission."""
+        chosen, new = request.POST.getlist("scopes"), self.needed.new
+        scopes = [scope for scope in new.scopes if scope in chosen or scope in new.required]
+        remember = self.can_remember and "remember" in request.POST
+        if not scopes:
+            self.problem = _("Choose what to allow, or deny it all.")
+            return self.show(request, scopes, remember=remember)
+        if not self.waiting.approve(self.session.sid, [*self.needed.known.scopes, *scopes], remember=remember):
+            self.problem = _("You have signed in anew since this page was shown. Please look at it again.")
+            return self.show(request, scopes, remember=remember)
+        self.tell(signals.consent_granted, scopes)
+        return self.resume(request)
+
+    def show(self, request: HttpRequest, ticked: Collection[str], *, remember: bool) -> HttpResponse:
+        """The page, from now on answered by this user session only."""
+        self.waiting.shown_to(self.session.sid)
+        user, new = self.session.user, self.needed.new
+        context = {
+            "title_parts": [_("Allow access"), self.client.name],
+            "client": self.client,
+            "verified": self.asked.client.source not in _UNVERIFIED,
+            "account": user.get_username(),
+            "knows_you": bool(self.needed.known.scopes),
+            "identity_items": _ticked(identity_permissions(new, user), ticked),
+            "api_items": _ticked([*access_permissions(new), *offline_permission(new)], ticked),
+            "can_remember": self.can_remember,
+            "remember": remember,
+            "handle": pending.handle_of(request),
+        }
+        return self.render(request, "consent.html", context)
+
+    @property
+    def can_remember(self) -> bool:
+        """Whether the choice would be remembered: not for clients that must ask each time (RFC 8252 §8.6)."""
+        return self.asked.client.allow_remember_consent and self.asked.client.is_silent_allowed
+
+    def tell(self, signal: Any, scopes: Collection[str]) -> None:
+        """Tell receivers of the decision."""
+        signal.send(
+            sender=type(self),
+            client=self.asked.client,
+            user=self.session.user,
+            session=self.session,
+            scopes=list(scopes),
+        )
+
+
+url = path("account/consent", ConsentPage.as_view(), name=ConsentPage.name)
+
+
+def _ticked(permissions: list[Permission], scopes: Collection[str]) -> list[tuple[Permission, bool]]:
+    return [(permission, permission.required or permission.name in scopes) for permission in permissions]
