@@ -51,7 +51,7 @@ class ConsentPage(AuthorizationPage):
         """Allow, deny, or let somebody else sign in."""
         if "switch" in request.POST:
             logout(request)
-            return pending.redirect_to("login", pending.handle_of(request))
+            return self.resume(request)
         match request.POST.get("allow"):
             case "yes":
                 return self.allow(request)

@@ -167,7 +167,7 @@ class RequestLoginPage(AuthorizationPage, SiteLoginPage):
             return self.resume(request)
         if "switch" in request.POST:
             logout(request)
-            return pending.redirect_to("login", pending.handle_of(request))
+            return self.resume(request)
         return super().post(request)
 
     def initial(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from identityserver.errors import ProtocolError
+from identityserver.errors import ProtocolError, RequestAnswered
 from identityserver.models import Client
 from identityserver.web.rendering import client_card, language_for, render_page
 
@@ -51,12 +51,16 @@ def _headline(error: ProtocolError) -> str:
         return _("This is not available at the moment")
     if error.status == 429:
         return _("Too many attempts")
+    if isinstance(error, RequestAnswered):
+        return _("This page is no longer in use")
     return _("This request cannot be carried out")
 
 
 def _sentence(error: ProtocolError) -> str:
     if _is_our_fault(error):
         return _("Something on our side does not answer. Nothing has been changed.")
+    if isinstance(error, RequestAnswered):
+        return _("It was answered already, has expired, or was opened in another browser.")
     match error.parameter:
         case "redirect_uri":
             return _("The application asks to be answered at an address that is not registered for it.")
@@ -74,6 +78,8 @@ def _sentence(error: ProtocolError) -> str:
 def _what_to_do(error: ProtocolError) -> str:
     if _is_our_fault(error) or error.status == 429:
         return _("Wait a moment, then load this page again.")
+    if isinstance(error, RequestAnswered):
+        return _("Go back to the application and start again.")
     return _("Go back to the application and try again. If it happens again, tell the people who run it.")
 
 

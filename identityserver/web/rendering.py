@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -35,13 +36,12 @@ class ClientCard:
 
     Attributes:
         host: where the person will be sent, which is what has been verified of it.
-        way_back: an address of the client's to start over from; empty where it has none.
+        way_back: an address of the client's to go on or start over from; empty where it has none.
     """
 
     name: str
     logo_uri: str
     host: str
-    client_uri: str
     policy_uri: str
     tos_uri: str
     way_back: str
@@ -106,16 +106,14 @@ def client_card(client: Client, redirect_uri: str = "") -> ClientCard:
         redirect_uri: the registered one of this request, which tells where the person will be sent.
     """
     language = translation.get_language() or ""
-    client_uri = _web_address(client.text("client_uri", language))
+    redirect_uri = redirect_uri or next(iter(client.redirect_uris), "")
     return ClientCard(
         name=client.text("name", language) or client.client_id,
         logo_uri=_secure(client.text("logo_uri", language)),
-        host=_place(redirect_uri or client.client_uri),
-        client_uri=client_uri,
+        host=_place(redirect_uri),
         policy_uri=_web_address(client.text("policy_uri", language)),
         tos_uri=_web_address(client.text("tos_uri", language)),
-        way_back=client_uri
-        or (_home(redirect_uri) if client.application_type == ApplicationType.WEB else ""),
+        way_back=_web_address(client.text("client_uri", language)) or _start_over(client, redirect_uri),
     )
 
 
@@ -135,10 +133,13 @@ def _place(uri: str) -> str:
     return _("%(host)s (on this device)") % {"host": host} if uris.is_loopback(parts.hostname) else host
 
 
-def _home(redirect_uri: str) -> str:
-    """The front page of the site that a redirect URI belongs to."""
-    parts = uris.parse(redirect_uri)
-    return f"{parts.scheme}://{parts.netloc}/" if parts and _secure(redirect_uri) else ""
+def _start_over(client: Client, redirect_uri: str) -> str:
+    """Where the client begins a sign-in (OpenID Connect Core §4), or else the front page of its site."""
+    begin = _secure(client.initiate_login_uri)
+    if begin:
+        return f"{begin}{'&' if '?' in begin else '?'}{urlencode({'iss': options().issuer})}"
+    parts = uris.parse(_secure(redirect_uri))
+    return f"{parts.scheme}://{parts.netloc}/" if parts and client.application_type == ApplicationType.WEB else ""
 
 
 def _web_address(uri: str) -> str:
