@@ -1,6 +1,6 @@
 """``python -m tests``: the suite under every condition a site may run it in.
 
-The whole of it on SQLite, the whole of it on PostgreSQL, and the OpenID Connect tests for a site whose users
+The whole of it on SQLite, the whole of it on PostgreSQL, and the protocol tests for a site whose users
 have a UUID for a primary key. Arguments go to pytest. ``python -m pytest`` alone is the first of the three.
 """
 
@@ -14,7 +14,7 @@ CONDITIONS = {
     "PostgreSQL": ({"IDENTITYSERVER_TEST_DATABASE": "postgres"}, []),
     "a custom user model": (
         {"DJANGO_SETTINGS_MODULE": "tests.settings_custom_user"},
-        ["tests/custom_user", "tests/oidc"],
+        ["tests/custom_user", "tests/oauth2", "tests/oidc"],
     ),
 }
 IN_PARALLEL = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadgroup"]

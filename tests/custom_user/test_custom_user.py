@@ -1,4 +1,4 @@
-"""The run for a site with a user model of its own is what it says; its other tests are those of every site."""
+"""The run for a site with its own user model is what it says; its other tests are those of every site."""
 
 import uuid
 
