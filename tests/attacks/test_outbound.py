@@ -5,13 +5,11 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
 
 from identityserver.outbound import (
     LARGEST_BODY,
@@ -26,6 +24,7 @@ from identityserver.outbound import (
     fetch,
 )
 from identityserver.outbound.addresses import is_public
+from identityserver.testing import Clock
 from tests.attacks.servers import Authority, Send, Server, answer
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -64,9 +63,7 @@ def serve(authority, resolver, settings, monkeypatch) -> Iterator[Callable[..., 
     servers: list[Server] = []
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
 
-    def start(
-        behave: bytes | Callable[[Send], None], certificate: Path | str | None = "client.test"
-    ) -> Server:
+    def start(behave: bytes | Callable[[Send], None], certificate: Path | str | None = "client.test") -> Server:
         if isinstance(behave, bytes):
             behave = partial(_say, behave)
         if isinstance(certificate, str):
@@ -92,24 +89,6 @@ def allow(settings, *ports: int, hosts: tuple[str, ...] = ("client.test", "127.0
         "outbound_private_hosts": hosts,
         "outbound_ports": ports,
     }
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def forward(self, **step: float) -> None:
-        self.time += timedelta(**step)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(timezone, "now", clock.now)
-    return clock
 
 
 class TestTheUrl:
@@ -224,9 +203,7 @@ class TestTheAddress:
         with pytest.raises(AddressRefused):
             fetch(f"https://{host}/keys")
 
-    @pytest.mark.parametrize(
-        "address", [PUBLIC, "2606:4700:4700::1111", f"::ffff:{PUBLIC}", f"64:ff9b::{PUBLIC}"]
-    )
+    @pytest.mark.parametrize("address", [PUBLIC, "2606:4700:4700::1111", f"::ffff:{PUBLIC}", f"64:ff9b::{PUBLIC}"])
     def test_may_be_any_public_one(self, address):
         assert is_public(ip_address(address))
 
@@ -340,9 +317,7 @@ class TestTheAnswer:
         assert b"Content-Type: application/x-www-form-urlencoded" in head
         assert body == b"logout_token=x"
 
-    @pytest.mark.parametrize(
-        "status", ["301 Moved", "302 Found", "303 See Other", "307 Again", "308 For Ever"]
-    )
+    @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Again", "308 For Ever"])
     def test_may_be_a_redirect_which_is_not_followed(self, status, serve):
         server = serve(answer(b"", "Location: /elsewhere", status=status))
         assert fetch(server.url).status == int(status[:3])

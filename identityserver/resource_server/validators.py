@@ -1,0 +1,109 @@
+"""What django-oauth-toolkit asks about a presented token, answered by our rules (RFC 9068 §4, RFC 6750)."""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.utils.functional import SimpleLazyObject
+from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.oauth2_validators import OAuth2Validator
+
+from identityserver import jose
+from identityserver.conf import options
+from identityserver.errors import InsufficientScope, InvalidRequest, InvalidToken, ProtocolError
+from identityserver.models import Subject
+from identityserver.tokens.verify import AccessTokenClaims, verify_access_token
+
+
+class ResourceServerValidator(OAuth2Validator):
+    """Accepts access tokens of this provider without a query, and those that DOT issued as DOT does.
+
+    For ``OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"]``. Whatever bears our issuer is judged here alone: DOT
+    knows neither audience nor ``cnf``, and takes an ID token for a bearer token.
+    """
+
+    def validate_bearer_token(self, token: str | None, scopes: Sequence[str] | None, request: Any) -> bool:
+        """Whether ``token`` opens a resource that needs ``scopes``; if so, ``request`` says for whom."""
+        try:
+            _refuse_query(request)
+            if token is None or not _is_ours(token):
+                return bool(super().validate_bearer_token(token, scopes, request))
+            claims = accepted_claims(token, scopes or ())
+        except ProtocolError as error:
+            request.oauth2_error = _challenge(error, scopes or ())
+            return False
+        access_token = _unsaved_access_token(claims)
+        request.client = access_token.application
+        request.user = access_token.user
+        request.scopes = sorted(claims.scopes)
+        request.access_token = access_token
+        return True
+
+    def validate_jwt_bearer_token(self, token: str | None, scopes: Sequence[str] | None, request: Any) -> bool:
+        """The same rules for what looks like a JWT; DOT's own would accept an ID token (RFC 8725 §3.11)."""
+        return self.validate_bearer_token(token, scopes, request)
+
+
+def accepted_claims(token: str, scopes: Collection[str]) -> AccessTokenClaims:
+    """What an access token of ours says, if it is good for an API of this deployment that needs ``scopes``.
+
+    Raises:
+        InvalidToken: it is not valid, for another audience, or bound to a key.
+        InsufficientScope: it lacks one of ``scopes``.
+    """
+    claims = verify_access_token(token, audiences=options().resource_server_audiences or (options().issuer,))
+    if claims.confirmation is not None:  # without its proof it is a stolen one (RFC 9449 §7.2, RFC 8705 §3)
+        raise InvalidToken("The access token is bound to a key, and here only bearer tokens are accepted.")
+    if not claims.scopes.issuperset(scopes):
+        raise InsufficientScope("The access token lacks a scope.")
+    return claims
+
+
+def _refuse_query(request: Any) -> None:
+    """Refuse a token in the URL, which logs and Referer headers carry on (RFC 9700 §4.3.2)."""
+    if "access_token" in parse_qs(request.uri_query, keep_blank_values=True):
+        raise InvalidRequest("An access token belongs in the Authorization header.")
+
+
+def _is_ours(token: str) -> bool:
+    try:
+        return jose.parse(token).claims.get("iss") == options().issuer
+    except jose.InvalidJws:
+        return False
+
+
+def _challenge(error: ProtocolError, scopes: Collection[str]) -> dict[str, str]:
+    """The parameters of the ``WWW-Authenticate`` challenge (RFC 6750 §3)."""
+    challenge = {"error": error.code, "error_description": error.description}
+    return {**challenge, "scope": " ".join(scopes)} if isinstance(error, InsufficientScope) else challenge
+
+
+def _unsaved_access_token(claims: AccessTokenClaims) -> Any:
+    """The token as DOT's classes read it. It cannot be saved: its application is not.
+
+    ``claims`` on it holds everything that was signed; its text stays out of it, and so out of logs.
+    """
+    application = get_application_model()(client_id=claims.client_id, client_secret="", name=claims.client_id)
+    model = get_access_token_model()
+    access_token = model(
+        application=application,
+        expires=claims.expires,
+        scope=" ".join(sorted(claims.scopes)),
+        resource=list(claims.audience),
+    )
+    if claims.subject is not None:  # through the descriptor it would be looked up now, to see its class
+        model._meta.get_field("user").set_cached_value(access_token, _user_of(claims.subject))
+    access_token.claims = claims.claims
+    return access_token
+
+
+def _user_of(subject: str) -> Any:
+    """The user, looked up when first asked for; an anonymous one where there is none, or an inactive one."""
+    return SimpleLazyObject(partial(_found_user, subject))
+
+
+def _found_user(subject: str) -> AbstractBaseUser | AnonymousUser:
+    found = Subject.objects.select_related("user").filter(value=subject).first()
+    return found.user if found is not None and found.user.is_active else AnonymousUser()

@@ -1,0 +1,1 @@
+"""What ``docs/how-to/protect-an-api.md`` shows, as it is there."""
