@@ -71,9 +71,8 @@ TEMPLATES = [
 IDENTITYSERVER = {
     "issuer": env.str("ISSUER"),
     "site_name": env.str("SITE_NAME", default="Example Identity"),
-    "resource_server_audiences": [
-        "notes"
-    ],  # the API below accepts tokens that were issued for it, and no others
+    "logo_url": "/static/example_project/logo.svg",
+    "resource_server_audiences": ["notes"],  # the API below accepts tokens that were issued for it, and no others
     "trusted_proxy_count": env.int("TRUSTED_PROXY_COUNT", default=0),
 }
 if key_encryption_keys := env.list("KEY_ENCRYPTION_KEYS", default=[]):
@@ -96,9 +95,7 @@ REST_FRAMEWORK = {
 
 def database() -> dict[str, Any]:
     """The database of ``DATABASE_URL`` (else SQLite), with limits on how long anybody may wait for it."""
-    configured: dict[str, Any] = env.db_url(
-        "DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}"
-    )
+    configured: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
     given = configured.get("OPTIONS", {})
     if configured["ENGINE"].endswith("sqlite3"):
         return {**configured, "OPTIONS": {**SQLITE_OPTIONS, **given}}
@@ -189,7 +186,5 @@ if not DEBUG:
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_SECURE = True
     CSRF_COOKIE_NAME = "__Host-csrftoken"
-if env.bool(
-    "TLS_TERMINATED_BY_PROXY", default=False
-):  # only where the proxy always sets or removes this header
+if env.bool("TLS_TERMINATED_BY_PROXY", default=False):  # only where the proxy always sets or removes this header
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -3,10 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from example_project.views import home
+from example_project.views import favicon, home
 
 urlpatterns = [
     path("", home, name="home"),
+    path("favicon.ico", favicon),
     path("admin/", admin.site.urls),
     path("api/", include("example_project.notes.urls")),
     path("", include("identityserver.urls")),

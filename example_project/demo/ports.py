@@ -21,9 +21,7 @@ def free_port(wanted: int, *, taken: Collection[int] = ()) -> int:
 
 def is_busy(port: int) -> bool:
     """Whether ``port`` is in use, under either address that ``localhost`` may stand for."""
-    return (
-        answers(socket.AF_INET, LOOPBACK, port) or answers(socket.AF_INET6, "::1", port) or not can_bind(port)
-    )
+    return answers(socket.AF_INET, LOOPBACK, port) or answers(socket.AF_INET6, "::1", port) or not can_bind(port)
 
 
 def answers(family: socket.AddressFamily, address: str, port: int) -> bool:
@@ -37,9 +35,7 @@ def answers(family: socket.AddressFamily, address: str, port: int) -> bool:
 
 def can_bind(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the server does: closing ports are no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: closing ports are no obstacle
         try:
             probe.bind((LOOPBACK, port))
         except OSError:

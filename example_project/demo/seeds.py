@@ -36,9 +36,7 @@ ACCOUNTS = (
 @transaction.atomic
 def seed_accounts(*, new_passwords: bool) -> dict[str, str]:
     """Make the accounts that are not there; return the passwords that were generated, by user name."""
-    users = get_user_model().objects.in_bulk(
-        [account.username for account in ACCOUNTS], field_name="username"
-    )
+    users = get_user_model().objects.in_bulk([account.username for account in ACCOUNTS], field_name="username")
     generated = {}
     for account in ACCOUNTS:
         user = users.get(account.username)
@@ -82,9 +80,7 @@ def seed_api() -> None:
         api.api_scopes.set([read, write])
     alice = get_user_model().objects.get(username="alice")
     if created and not Note.objects.filter(author=alice).exists():
-        Note.objects.create(
-            author=alice, text="The provider keeps this note; the application fetched it with a token."
-        )
+        Note.objects.create(author=alice, text="The provider keeps this note; the application fetched it with a token.")
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from typing import Any
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication, TokenHasScope
 from rest_framework import serializers
 from rest_framework.generics import ListCreateAPIView
+from rest_framework.permissions import IsAuthenticated
 
 from example_project.notes.models import Note
 
@@ -23,7 +24,7 @@ class NotesView(ListCreateAPIView):
     """``GET`` lists the notes of the token's user (scope notes.read), ``POST`` adds one (notes.write)."""
 
     authentication_classes = [OAuth2Authentication]
-    permission_classes = [TokenHasScope]
+    permission_classes = [TokenHasScope, IsAuthenticated]  # a token of a machine has no user, and so no notes
     serializer_class = NoteSerializer
 
     @property

@@ -22,9 +22,7 @@ oauth.register(
         "scope": SCOPE,
         "code_challenge_method": "S256",
         "default_timeout": 10,
-        "hooks": {
-            "response": record_response
-        },  # to show the messages; an application of yours needs no such line
+        "hooks": {"response": record_response},  # to show the messages; an application of yours needs no such line
     },
 )
 provider = oauth.provider

@@ -101,9 +101,7 @@ TITLES = {
 def headers(given: Mapping[str, Any]) -> Pairs:
     """The headers worth seeing; credentials masked. The mapping knows no case."""
     pairs = [(name, str(given[name])) for name in SHOWN_HEADERS if name in given]
-    return [
-        (name, masked_authorization(value) if name == "Authorization" else value) for name, value in pairs
-    ]
+    return [(name, masked_authorization(value) if name == "Authorization" else value) for name, value in pairs]
 
 
 def masked_authorization(value: str) -> str:

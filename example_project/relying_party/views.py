@@ -102,10 +102,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 def verify_issuer(request: HttpRequest) -> None:
     """RFC 9207 §2.4: an answer of another issuer is not an answer to our request."""
     metadata = provider.load_server_metadata()
-    if (
-        metadata.get("authorization_response_iss_parameter_supported")
-        and request.GET.get("iss") != metadata["issuer"]
-    ):
+    if metadata.get("authorization_response_iss_parameter_supported") and request.GET.get("iss") != metadata["issuer"]:
         raise OAuthError("mismatching_issuer", "The answer came from another issuer than we asked.")
 
 
@@ -122,9 +119,7 @@ def refresh(request: HttpRequest) -> HttpResponse:
 def use_refresh_token(request: HttpRequest) -> None:
     """Redeem the refresh token. What the answer leaves out stays as it is (RFC 6749 §6)."""
     former = request.session["token"]
-    token = provider.fetch_access_token(
-        grant_type="refresh_token", refresh_token=former.get("refresh_token", "")
-    )
+    token = provider.fetch_access_token(grant_type="refresh_token", refresh_token=former.get("refresh_token", ""))
     if "id_token" in token:
         request.session["claims"] = verified_refresh(request.session["claims"], token)
     request.session["token"] = former | token

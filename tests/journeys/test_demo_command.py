@@ -16,50 +16,53 @@ KERNEL_TABLES = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
 LISTENING = "0A"
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with new_home(tmp_path_factory.mktemp("demo") / "home") as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def busy_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def running(home: Home, busy_port: int) -> Iterator[Demo]:
+    port = str(busy_port)
+    with home.running_demo("--port", port, "--relying-party-port", port) as demo:
+        yield demo
+
+
 class TestARunningDemo:
     """One that was told to take ports that were in use."""
 
-    @pytest.fixture(scope="class")
-    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-        with new_home(tmp_path_factory.mktemp("demo") / "home") as home:
-            yield home
+    def test_it_takes_the_next_free_ports_and_says_so(self, running: Demo, busy_port: int):
+        assert f"Port {busy_port} is in use" in running.said
+        assert len({busy_port, *running.ports}) == 3
 
-    @pytest.fixture(scope="class")
-    def busy_port(self) -> Iterator[int]:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            yield server.getsockname()[1]
-
-    @pytest.fixture(scope="class")
-    def demo(self, home: Home, busy_port: int) -> Iterator[Demo]:
-        port = str(busy_port)
-        with home.running_demo("--port", port, "--relying-party-port", port) as demo:
-            yield demo
-
-    def test_it_takes_the_next_free_ports_and_says_so(self, demo: Demo, busy_port: int):
-        assert f"Port {busy_port} is in use" in demo.said
-        assert len({busy_port, *demo.ports}) == 3
-
-    def test_the_issuer_follows_the_port(self, demo: Demo):
-        port = demo.ports[0]
+    def test_the_issuer_follows_the_port(self, running: Demo):
+        port = running.ports[0]
         assert fetched(port, "/.well-known/openid-configuration")["issuer"] == f"http://localhost:{port}"
 
     @pytest.mark.skipif(not KERNEL_TABLES[0].exists(), reason="Only Linux has these tables.")
-    def test_only_this_machine_can_reach_it(self, demo: Demo):
+    def test_only_this_machine_can_reach_it(self, running: Demo):
         """It runs with DEBUG on, whose pages tell everything."""
-        addresses = listening_addresses(demo.ports)
+        addresses = listening_addresses(running.ports)
         assert addresses
         assert all(address.startswith("0100007F:") for address in addresses)  # 127.0.0.1, as Linux writes it
 
-    def test_what_it_keeps_is_for_its_owner_only(self, demo: Demo, home: Home):
+    def test_what_it_keeps_is_for_its_owner_only(self, running: Demo, home: Home):
         assert home.directory.stat().st_mode & 0o077 == 0
 
-    def test_a_second_one_says_where_the_first_is_and_can_give_a_new_password(self, demo: Demo, home: Home):
+    def test_a_second_one_says_where_the_first_is_and_can_give_a_new_password(self, running: Demo, home: Home):
         beside = Demo(home.directory, "--new-password", database_url=home.database_url)
         beside.said, _ = beside.process.communicate(timeout=60)
         assert beside.process.returncode == 0
-        assert f"already running: open {demo.relying_party}" in beside.said
-        assert beside.password("alice") not in {"", demo.password("alice")}
-        assert demo.process.poll() is None
+        assert f"already running: open {running.relying_party}" in beside.said
+        assert beside.password("alice") not in {"", running.password("alice")}
+        assert running.process.poll() is None
 
 
 def test_it_stops_cleanly_and_the_next_run_keeps_everything(tmp_path: Path):
@@ -105,8 +108,4 @@ def fetched(port: int, path: str) -> dict:
 def listening_addresses(ports: list[int]) -> list[str]:
     """The local addresses of the sockets that listen at these ports."""
     sockets = [line.split() for table in KERNEL_TABLES for line in table.read_text().splitlines()[1:]]
-    return [
-        local
-        for _, local, _, state, *_ in sockets
-        if state == LISTENING and int(local.split(":")[1], 16) in ports
-    ]
+    return [local for _, local, _, state, *_ in sockets if state == LISTENING and int(local.split(":")[1], 16) in ports]

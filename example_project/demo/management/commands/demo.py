@@ -120,7 +120,7 @@ class Command(BaseCommand):
         self.say(
             "",
             f"  Open   {strong(places.relying_party)}   and sign in: an application that uses the provider",
-            f"         {places.issuer}    the provider itself; its admin is at {places.issuer}/admin/",
+            f"         {places.issuer}   the provider itself; its admin is at {places.issuer}/admin/",
             "",
             *self.credentials(passwords),
             "",
@@ -136,9 +136,7 @@ class Command(BaseCommand):
 
     def credentials(self, passwords: Mapping[str, str]) -> list[str]:
         if not passwords:
-            return [
-                "  Passwords were shown when they were made. New ones: python manage.py demo --new-password"
-            ]
+            return ["  Passwords were shown when they were made. New ones: python manage.py demo --new-password"]
         lines = [f"  {name:6} {self.style.SUCCESS(password)}" for name, password in passwords.items()]
         return ["  Accounts, with passwords that are shown only now:", *lines]
 
