@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, router
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
@@ -24,7 +25,14 @@ _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 #: DOT's authorization server beside ours would bypass our clients' policy; its resource-server parts are welcome.
 _DOT_VIEWS = frozenset(
-    {"AuthorizationView", "TokenView", "RevokeTokenView", "IntrospectTokenView", "DeviceAuthorizationView", "UserInfoView"}
+    {
+        "AuthorizationView",
+        "TokenView",
+        "RevokeTokenView",
+        "IntrospectTokenView",
+        "DeviceAuthorizationView",
+        "UserInfoView",
+    }
     | {"ConnectDiscoveryInfoView", "JwksInfoView", "RPInitiatedLogoutView"}
 )
 
@@ -145,7 +153,7 @@ def check_sqlite(databases: Iterable[str] | None = None, **_: object) -> Iterabl
         return
     given = connection.settings_dict.get("OPTIONS", {})
     if given.get("timeout", 5) < 5 or given.get("transaction_mode", "DEFERRED") == "DEFERRED":
-        yield Warning(
+        yield checks.Warning(
             f"The SQLite database {alias!r} gives up early when two requests write at once.",
             hint='Set "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"}; in production use PostgreSQL.',
             id="identityserver.W001",
@@ -172,7 +180,7 @@ def check_key_encryption(**_: object) -> Iterable[CheckMessage]:
     except ImproperlyConfigured:
         return
     if not chosen.key_encryption_keys and not chosen.key_protector:
-        yield Warning(
+        yield checks.Warning(
             "Private keys are encrypted under SECRET_KEY.",
             hint=f"Set {conf.SETTING}['key_encryption_keys'], so that SECRET_KEY can change without losing them.",
             id="identityserver.W002",
@@ -184,7 +192,7 @@ def check_csp_form_action(**_: object) -> Iterable[CheckMessage]:
     """A host-wide form-action stops the redirect from our pages to a client (Chromium enforces it along the chain)."""
     policy = getattr(settings, "SECURE_CSP", None) or getattr(settings, "CONTENT_SECURITY_POLICY", {})
     if "form-action" in (policy or {}) or "form-action" in (policy or {}).get("DIRECTIVES", {}):
-        yield Warning(
+        yield checks.Warning(
             "The site's Content-Security-Policy sets form-action.",
             hint="identityserver's pages send their own policy; make sure nothing on the way replaces it.",
             id="identityserver.W003",

@@ -50,7 +50,7 @@ class ConfigurationCache(Generic[K, V]):
             value: V = entry.value
             return value
 
-    def load(self, key: K, read: Callable[[], V | None]) -> V | None:
+    def load(self, key: K, read: Callable[[], T]) -> T:
         """Read the value anew and keep it; absence is never kept."""
         generation = self._generation
         value = read()
@@ -197,11 +197,16 @@ def _fingerprint(client: Client) -> Any:
     related = [*client.secrets_in_use, *client.identity_resources.all(), *client.api_scopes.all()]
     related += [api for scope in client.api_scopes.all() for api in scope.api_resources.all()]
     rows = [client, *related]
-    return [[getattr(row, field.attname) for field in row._meta.concrete_fields if field.name != "last_used"] for row in rows], client.group_ids
+    return [
+        [getattr(row, field.attname) for field in row._meta.concrete_fields if field.name != "last_used"]
+        for row in rows
+    ], client.group_ids
 
 
 def _read_origins() -> frozenset[str]:
-    lists = Client.objects.filter(enabled=True).exclude(allowed_cors_origins=[]).values_list(
-        "allowed_cors_origins", flat=True
+    lists = (
+        Client.objects.filter(enabled=True)
+        .exclude(allowed_cors_origins=[])
+        .values_list("allowed_cors_origins", flat=True)
     )
     return frozenset(origin for origins in lists for origin in origins)

@@ -152,7 +152,9 @@ class Options:
     outbound_ports: tuple[int, ...] = option((443,), "Ports that outbound requests may use.")
 
     # Events
-    store_issuance_events: bool = option(False, "Store ordinary successful issuance too, which is otherwise only logged.")
+    store_issuance_events: bool = option(
+        False, "Store ordinary successful issuance too, which is otherwise only logged."
+    )
     event_sinks: tuple[str, ...] = option(
         (), "Dotted paths of callables (event) that receive every event, to send it on."
     )

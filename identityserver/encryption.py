@@ -13,6 +13,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
+from django.utils.encoding import force_bytes
 
 from identityserver import conf
 
@@ -75,8 +76,8 @@ def _protector() -> KeyProtector:
 
 def _keys() -> list[bytes]:
     given = conf.options().key_encryption_keys
-    sources = given or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return [hmac.digest(b"identityserver key encryption", source.encode(), "sha256") for source in sources]
+    sources: tuple[str | bytes, ...] = given or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [hmac.digest(b"identityserver key encryption", force_bytes(source), "sha256") for source in sources]
 
 
 def _key_id(key: bytes) -> str:

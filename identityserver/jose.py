@@ -224,7 +224,7 @@ def _signing(algorithm: Algorithm, key: Any) -> Callable[[bytes], bytes]:
             pad, digest = _padding(algorithm), _hash(algorithm)
             return lambda message: bytes(key.sign(message, pad, digest))
         case Algorithm.EDDSA:
-            return lambda message: bytes(key.sign(message))
+            return key.sign  # type: ignore[no-any-return]  # of an Ed25519 key
 
 
 def _verifying(algorithm: Algorithm, key: Any) -> Callable[[bytes, bytes], None]:
@@ -237,12 +237,12 @@ def _verifying(algorithm: Algorithm, key: Any) -> Callable[[bytes, bytes], None]
             pad, digest = _padding(algorithm), _hash(algorithm)
             return lambda signature, message: key.verify(signature, message, pad, digest)
         case Algorithm.EDDSA:
-            return lambda signature, message: key.verify(signature, message)
+            return key.verify  # type: ignore[no-any-return]  # of an Ed25519 key
 
 
 def _check_size(algorithm: Algorithm, key: PublicKey) -> None:
     match algorithm, key:
-        case (Algorithm.RS256 | Algorithm.PS256), rsa.RSAPublicKey():
+        case ((Algorithm.RS256 | Algorithm.PS256), rsa.RSAPublicKey()):
             if key.key_size not in _RSA_BITS or key.public_numbers().e > _RSA_MAX_EXPONENT:
                 raise ValueError("RSA keys have 2048 to 4096 bits and a small exponent")
         case (Algorithm.ES256, ec.EllipticCurvePublicKey(curve=ec.SECP256R1())):

@@ -24,9 +24,11 @@ code_issued = Signal()
 tokens_issued = Signal()
 #: A code was used twice; its grant is revoked. Arguments: client, grant_id, subject.
 code_replayed = Signal()
-#: A refresh token was used again after its family had gone on; the family is revoked. Arguments: client, grant_id, subject.
+#: A refresh token was used after its family had gone on; the family is revoked.
+#: Arguments: client, grant_id, subject.
 refresh_token_replayed = Signal()
 #: A registered client cannot be used. Arguments: client_id, reason.
 client_unusable = Signal()
-#: A request was refused with an error. Arguments: error (ProtocolError), endpoint (str), client_id (str), request (HttpRequest).
+#: A request was refused with an error.
+#: Arguments: error (ProtocolError), endpoint (str), client_id (str), request (HttpRequest).
 request_refused = Signal()

@@ -1,11 +1,16 @@
-"""Judging URIs without ever failing: what may be registered, and what matches (RFC 6749 §3.1.2, RFC 8252, RFC 9700 §2.1)."""
+"""Judging URIs without ever failing: what may be registered, and what matches.
+
+Sources: RFC 6749 §3.1.2, RFC 8252, RFC 9700 §2.1.
+"""
 
 import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
 #: Schemes that run code or read the local disk in a browser.
-_DANGEROUS = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source", "ws", "wss", "ftp"})
+_DANGEROUS = frozenset(
+    {"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source", "ws", "wss", "ftp"}
+)
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()+,;=%]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")

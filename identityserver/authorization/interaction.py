@@ -62,14 +62,14 @@ Interaction = SignIn | AskConsent | Refuse | Proceed
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """A request, who is signed in, and what was stored of earlier steps.
+    """A request of a signed-in user, and what was stored of earlier steps.
 
     Attributes:
         began: when the request began; an authentication since then satisfies a forced login.
     """
 
     request: AuthorizationRequest
-    session: UserSession | None
+    session: UserSession
     stored: StoredRequest | None
     began: datetime
 
@@ -77,18 +77,18 @@ class Situation:
 def next_interaction(
     request: AuthorizationRequest, session: UserSession | None, stored: StoredRequest | None = None
 ) -> Interaction:
-    """The first thing in the order of the rules that is still to happen; ``Proceed`` where nothing is."""
+    """The first thing that is still to happen, in the order of the rules; ``Proceed`` where nothing is."""
+    if stored is not None and stored.denied_at is not None:
+        return Refuse(error=AccessDenied("The user refused."))
+    needed = SignIn() if session is None else _first_needed(request, session, stored)
+    return _as_error(needed) if Prompt.NONE in request.prompt else needed
+
+
+def _first_needed(request: AuthorizationRequest, session: UserSession, stored: StoredRequest | None) -> Interaction:
     began = stored.created if stored is not None else timezone.now()
     situation = Situation(request=request, session=session, stored=stored, began=began)
-    for rule in _RULES:
-        needed = rule(situation)
-        if needed is not None:
-            return _as_error(needed) if Prompt.NONE in request.prompt else needed
-    assert session is not None  # the rule _login saw to it
-    granted = _granted(situation, session)
-    if not granted.scopes:
-        return Refuse(error=AccessDenied("The user may not, or did not, grant any of the scopes."))
-    return Proceed(session=session, granted=granted)
+    needed = (outcome for rule in _RULES if (outcome := rule(situation)) is not None)
+    return next(needed, None) or _outcome(situation)
 
 
 def permitted(request: AuthorizationRequest, user: Any) -> Resources:
@@ -96,20 +96,10 @@ def permitted(request: AuthorizationRequest, user: Any) -> Resources:
     return request.resources.permitted_to(user)
 
 
-def _denied(situation: Situation) -> Interaction | None:
-    if situation.stored is not None and situation.stored.denied_at is not None:
-        return Refuse(error=AccessDenied("The user refused."))
-    return None
-
-
-def _login(situation: Situation) -> Interaction | None:
-    return SignIn() if situation.session is None else None
-
-
 def _hint(situation: Situation) -> Interaction | None:
     """Somebody else than the request names is signed in (OpenID Connect Core §3.1.2.1)."""
-    session, hinted = situation.session, situation.request.hinted_subject
-    if session is None or not hinted or subject_of(session.user) == hinted:
+    hinted = situation.request.hinted_subject
+    if not hinted or subject_of(situation.session.user) == hinted:
         return None
     return Refuse(error=LoginRequired("Another user is signed in than the id_token_hint names."))
 
@@ -117,7 +107,7 @@ def _hint(situation: Situation) -> Interaction | None:
 def _forced_login(situation: Situation) -> Interaction | None:
     """Asked for at most once: an authentication after the request began satisfies it."""
     request, session = situation.request, situation.session
-    if session is None or session.auth_time >= situation.began:
+    if session.auth_time >= situation.began:
         return None
     age = (timezone.now() - session.auth_time).total_seconds()
     limits = [limit for limit in (request.max_age, request.client.user_sso_lifetime) if limit is not None]
@@ -129,25 +119,24 @@ def _forced_login(situation: Situation) -> Interaction | None:
 def _essential_acr(situation: Situation) -> Interaction | None:
     """An essential ``acr`` that the session does not have (OpenID Connect Core §5.5.1.1)."""
     wanted = essential_acr(situation.request.claims)
-    if situation.session is None or not wanted or situation.session.acr in wanted:
+    if not wanted or situation.session.acr in wanted:
         return None
     return Refuse(error=UnmetAuthenticationRequirements("The essential acr cannot be met."))
 
 
 def _access_policy(situation: Situation) -> Interaction | None:
     """The client is for members of some groups, and the user is not one."""
-    groups, session = situation.request.client.group_ids, situation.session
-    if not groups or session is None or session.user.groups.filter(pk__in=groups).exists():
+    groups = situation.request.client.group_ids
+    if not groups or situation.session.user.groups.filter(pk__in=groups).exists():
         return None
     return Refuse(error=AccessDenied("The user may not use this application."))
 
 
 def _consent(situation: Situation) -> Interaction | None:
-    session = situation.session
-    if session is None or _approved(situation, session):
+    if _is_approved(situation):
         return None
-    known = _allowed_before(situation, session)
-    asked = permitted(situation.request, session.user)
+    known = _allowed_before(situation)
+    asked = permitted(situation.request, situation.session.user)
     forced = Prompt.CONSENT in situation.request.prompt or not situation.request.client.is_silent_allowed
     if forced:
         return AskConsent(new=asked, known=asked.narrowed_to(()))
@@ -160,8 +149,6 @@ def _consent(situation: Situation) -> Interaction | None:
 
 
 _RULES: tuple[Callable[[Situation], Interaction | None], ...] = (
-    _denied,
-    _login,
     _forced_login,
     _hint,
     _essential_acr,
@@ -170,13 +157,13 @@ _RULES: tuple[Callable[[Situation], Interaction | None], ...] = (
 )
 
 
-def _approved(situation: Situation, session: UserSession) -> bool:
+def _is_approved(situation: Situation) -> bool:
     """Whether the user allowed this very request, in this very session."""
     stored = situation.stored
-    return stored is not None and bool(stored.approved_sid) and stored.approved_sid == session.sid
+    return stored is not None and bool(stored.approved_sid) and stored.approved_sid == situation.session.sid
 
 
-def _allowed_before(situation: Situation, session: UserSession) -> frozenset[str] | None:
+def _allowed_before(situation: Situation) -> frozenset[str] | None:
     """Scopes that need not be asked for; ``None`` where the client needs no consent at all.
 
     ``offline_access`` and scopes with a value ask again each time; so does all, once claims or
@@ -185,7 +172,7 @@ def _allowed_before(situation: Situation, session: UserSession) -> frozenset[str
     request = situation.request
     if not request.client.require_consent:
         return None
-    consent = Consent.objects.remembered(session.user, request.client)
+    consent = Consent.objects.remembered(situation.session.user, request.client)
     if consent is None or not consent.covers(
         scopes=(), claims=consent_claims(request), resources=request.resources.indicators
     ):
@@ -200,11 +187,14 @@ def consent_claims(request: AuthorizationRequest) -> tuple[str, ...]:
     return tuple(name for member in members for name in requested_claims(request.resources, request.claims, member))
 
 
-def _granted(situation: Situation, session: UserSession) -> Resources:
-    asked = permitted(situation.request, session.user)
-    if not _approved(situation, session) or situation.stored is None:
-        return asked
-    return asked.narrowed_to([*situation.stored.approved_scopes, *asked.required])
+def _outcome(situation: Situation) -> Interaction:
+    """Nothing is left to ask: what the user may have, and did not leave out."""
+    granted = permitted(situation.request, situation.session.user)
+    if situation.stored is not None and _is_approved(situation):
+        granted = granted.narrowed_to([*situation.stored.approved_scopes, *granted.required])
+    if not granted.scopes:
+        return Refuse(error=AccessDenied("The user may not, or did not, grant any of the scopes."))
+    return Proceed(session=situation.session, granted=granted)
 
 
 def _as_error(needed: Interaction) -> Interaction:

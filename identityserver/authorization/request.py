@@ -105,9 +105,7 @@ def errors_sent_to(redirect_uri: str, parameters: Parameters) -> Iterator[Destin
     state = parameters.text("state")
     destination = Destination(redirect_uri=redirect_uri, response_mode=ResponseMode.QUERY, state=state)
     try:
-        destination = Destination(
-            redirect_uri=redirect_uri, response_mode=read_response_mode(parameters), state=state
-        )
+        destination = Destination(redirect_uri=redirect_uri, response_mode=read_response_mode(parameters), state=state)
         yield destination
     except ProtocolError as error:
         raise RedirectableError(error, destination) from error

@@ -23,9 +23,7 @@ class AlreadyAnswered(Exception):
     """The stored request was answered before, perhaps in another tab."""
 
 
-def success(
-    request: AuthorizationRequest, outcome: Proceed, stored: StoredRequest | None = None
-) -> Mapping[str, str]:
+def success(request: AuthorizationRequest, outcome: Proceed, stored: StoredRequest | None = None) -> Mapping[str, str]:
     """The parameters of a successful response; grant, code and consent are stored in one transaction.
 
     Raises:

@@ -73,7 +73,7 @@ def _decoded(encoded: str) -> tuple[str, str]:
         if len(encoded) > _LENGTH:
             raise ValueError("too long")
         joined = base64.b64decode(encoded, validate=True).decode("ascii")
-        client_id, colon, secret = (joined.partition(":"))
+        client_id, colon, secret = joined.partition(":")
         client_id, secret = (unquote_plus(part, errors="strict") for part in (client_id, secret))
     except (binascii.Error, ValueError) as error:
         raise InvalidClient("The Authorization header is malformed.", detail=str(error)) from None

@@ -3,9 +3,13 @@
 The one place where a protocol error becomes a redirect or an error page.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
 
 from identityserver.authorization.interaction import AskConsent, Proceed, Refuse, SignIn, next_interaction
 from identityserver.authorization.request import (
@@ -18,6 +22,7 @@ from identityserver.authorization.response import AlreadyAnswered, failure, succ
 from identityserver.authorization.response_type import RESPONSE_TYPES
 from identityserver.authorization.storing import restored, storable
 from identityserver.clients import find_client
+from identityserver.conf import options
 from identityserver.endpoints.base import FORM, ProtocolEndpoint, body_of, report
 from identityserver.endpoints.response_modes import deliver
 from identityserver.errors import ProtocolError, RequestAnswered, UnsupportedMediaType
@@ -67,7 +72,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
         asked = read_authorization_request(parameters)
         outcome = next_interaction(asked, current_session(request))
         if isinstance(outcome, (SignIn, AskConsent)):
-            return _wait(request, asked, _page(outcome))
+            return _wait(request, asked, partial(_to_page, outcome))
         return _answer(request, asked, outcome, None)
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -75,7 +80,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
         if request.content_type != FORM:
             raise UnsupportedMediaType(f"The body must be {FORM}.")
         asked = read_authorization_request(Parameters.parse(body_of(request)))
-        return _wait(request, asked, "resume")
+        return _wait(request, asked, partial(pending.redirect_to, "resume"))
 
 
 class ResumeEndpoint(BrowserEndpoint):
@@ -92,23 +97,27 @@ class ResumeEndpoint(BrowserEndpoint):
         asked = read_authorization_request(restored(stored))
         outcome = next_interaction(asked, current_session(request), stored)
         if isinstance(outcome, (SignIn, AskConsent)):
-            return pending.redirect_to(_page(outcome), pending.handle_of(request))
+            return _to_page(outcome, pending.handle_of(request))
         try:
-            response = _answer(request, asked, outcome, stored)
+            return _answer(request, asked, outcome, stored)
         except AlreadyAnswered:
             return _answered(request, stored)
-        pending.unbind(response, request)
-        return response
 
 
-def _page(outcome: SignIn | AskConsent) -> str:
-    return "consent" if isinstance(outcome, AskConsent) else "login"
+def _to_page(outcome: SignIn | AskConsent, handle: str) -> HttpResponse:
+    """The page that asks; a forced sign-in is always at our own, which knows what it is for."""
+    if isinstance(outcome, AskConsent):
+        return pending.redirect_to("consent", handle)
+    host_page = options().login_url
+    if not host_page or outcome.reauthenticate:
+        return pending.redirect_to("login", handle)
+    return pending.see_other(f"{resolve_url(host_page)}?{urlencode({'next': pending.url_of('resume', handle)})}")
 
 
-def _wait(request: HttpRequest, asked: AuthorizationRequest, page: str) -> HttpResponse:
+def _wait(request: HttpRequest, asked: AuthorizationRequest, send_on: Callable[[str], HttpResponse]) -> HttpResponse:
     """Store the request and send the browser on with its handle."""
     _, handle, binding = StoredRequest.store(client_id=asked.client.pk, parameters=storable(asked.parameters))
-    response = pending.redirect_to(page, handle)
+    response = send_on(handle)
     pending.bind(response, request, handle, binding)
     return response
 

@@ -37,7 +37,9 @@ logger = logging.getLogger("identityserver")
 FORM = "application/x-www-form-urlencoded"
 
 #: Parameters that are secret: in a query string they end up in logs and histories (RFC 6749 §2.3.1).
-_NEVER_IN_QUERY = frozenset({"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"})
+_NEVER_IN_QUERY = frozenset(
+    {"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"}
+)
 
 
 class ProtocolEndpoint(View):
@@ -83,14 +85,19 @@ class ProtocolEndpoint(View):
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """405 in the endpoint's own form, with the Allow header that RFC 9110 §15.5.6 asks for."""
         response = self.refuse(request, MethodNotAllowed("The endpoint does not know this method."))
-        response["Allow"] = ", ".join(self._allowed_methods())
+        response["Allow"] = self.allowed_methods
         return response
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The methods, which is also the answer to a CORS preflight (Fetch §3.2.2)."""
         response = HttpResponse(status=204)
-        response["Allow"] = ", ".join(self._allowed_methods())
+        response["Allow"] = self.allowed_methods
         return response
+
+    @property
+    def allowed_methods(self) -> str:
+        """The methods that it knows, as the Allow header lists them."""
+        return ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
 
     def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
         """The error as JSON, and as an event for staff."""
@@ -187,5 +194,3 @@ def _is_registered(origin: str) -> bool:
         return is_registered_origin(origin)
     except (OperationalError, InterfaceError):  # the answer stands; only scripts elsewhere cannot read it
         return False
-
-

@@ -121,7 +121,6 @@ def _published(key: str, document: Callable[[], Mapping[str, Any]]) -> Published
         if key not in _last_known:
             raise
         return _last_known[key]
-    assert found is not None  # a document is never absent
     _last_known[key] = found
     return found
 
@@ -146,9 +145,9 @@ def _resources() -> dict[str, Any]:
     scopes = ApiScope.objects.filter(enabled=True, show_in_discovery_document=True, parameterised=False)
     apis = ApiResource.objects.filter(enabled=True, show_in_discovery_document=True)
     claims = dict.fromkeys(claim for resource in identity for claim in resource.user_claims)
+    names = [*(resource.name for resource in identity), *scopes.values_list("name", flat=True)]
     members = {
-        "scopes_supported": [*(resource.name for resource in identity), *scopes.values_list("name", flat=True)]
-        + [Scope.OFFLINE_ACCESS.value],
+        "scopes_supported": [*names, Scope.OFFLINE_ACCESS.value],
         "claims_supported": ["sub", *(claim for claim in claims if claim not in PROTOCOL_CLAIMS)],
         "protected_resources": [name for name in apis.values_list("name", flat=True) if name.startswith("https:")],
     }

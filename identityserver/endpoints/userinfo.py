@@ -55,7 +55,11 @@ class UserInfoEndpoint(ProtocolEndpoint):
         report(request, error, self.name)
         response = error_response(error)
         if error.status in {400, 401, 403}:
-            said = "" if isinstance(error, MissingToken) else f', error="{error.code}", error_description="{error.error_description}"'
+            said = (
+                ""
+                if isinstance(error, MissingToken)
+                else f', error="{error.code}", error_description="{error.error_description}"'
+            )
             response["WWW-Authenticate"] = f'Bearer realm="userinfo"{said}'
         return response
 
@@ -98,5 +102,3 @@ def _live_grant(token: AccessTokenClaims) -> Grant:
     if not grant.client.enabled or grant.user is None or not grant.user.is_active:
         raise InvalidToken("The client or the user is disabled.")
     return grant
-
-

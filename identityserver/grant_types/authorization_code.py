@@ -12,7 +12,7 @@ from django.utils import timezone
 from identityserver import pkce, scopes, signals
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant
-from identityserver.grant_types.base import TokenRequest
+from identityserver.grant_types.base import TokenRequest, check_parties
 from identityserver.models import AuthorizationCode, Client, Grant
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization, from_grant
@@ -50,11 +50,7 @@ class AuthorizationCodeGrant:
 def _redeem(code_digest: str, request: TokenRequest) -> Authorization:
     now = timezone.now()
     taken = AuthorizationCode.objects.filter(digest=code_digest, consumed_at=None).update(consumed_at=now)
-    code = (
-        AuthorizationCode.objects.filter(digest=code_digest)
-        .select_related("grant__user", "grant__client", "grant__session")
-        .first()
-    )
+    code = AuthorizationCode.objects.filter(digest=code_digest).with_circumstances().first()
     if code is None:
         raise InvalidGrant("The code is unknown.")
     _check_binding(code, request.client, request.parameters)
@@ -85,21 +81,9 @@ def _check_still_good(code: AuthorizationCode, now: datetime) -> None:
         raise InvalidGrant("The code has expired.")
     if grant.revoked_at is not None:
         raise InvalidGrant("The grant was revoked.")
-    check_parties(grant)
-    if grant.session is not None and grant.session.ended_at is not None:
+    check_parties(grant.user, client_enabled=code.client_enabled)
+    if code.session_ended_at is not None:
         raise InvalidGrant("The user has signed out.")
-
-
-def check_parties(grant: Grant) -> None:
-    """Client and user are still enabled; read in the same statement as what they hold.
-
-    Raises:
-        InvalidGrant: one is not.
-    """
-    if not grant.client.enabled:
-        raise InvalidGrant("The client is disabled.")
-    if grant.user is None or not grant.user.is_active:
-        raise InvalidGrant("The user is gone or inactive.")
 
 
 def _authorization(grant: Grant, request: TokenRequest, *, nonce: str, now: datetime) -> Authorization:

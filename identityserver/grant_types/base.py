@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from identityserver.errors import InvalidGrant
 from identityserver.models import Client
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization
@@ -14,6 +17,18 @@ class TokenRequest:
 
     client: Client
     parameters: Parameters
+
+
+def check_parties(user: AbstractBaseUser | None, *, client_enabled: bool) -> None:
+    """Client and user are still enabled, as read in the same statement as what they hold.
+
+    Raises:
+        InvalidGrant: one is not.
+    """
+    if not client_enabled:
+        raise InvalidGrant("The client is disabled.")
+    if user is None or not user.is_active:
+        raise InvalidGrant("The user is gone or inactive.")
 
 
 class TokenGrant(Protocol):

@@ -14,8 +14,7 @@ from identityserver import scopes, signals
 from identityserver.conf import options
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant, InvalidScope
-from identityserver.grant_types.authorization_code import check_parties
-from identityserver.grant_types.base import TokenRequest
+from identityserver.grant_types.base import TokenRequest, check_parties
 from identityserver.models import Client, Grant, RefreshToken
 from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.issue import ready_to_sign
@@ -54,19 +53,13 @@ def _use(token_digest: str, request: TokenRequest) -> Authorization:
     # The write comes first and locks the family; an unknown token updates nothing.
     holder = RefreshToken.objects.filter(digest=token_digest).values("grant")
     Grant.objects.filter(pk__in=holder, client_id=client.pk).update(last_used=now)
-    token = (
-        RefreshToken.objects.filter(digest=token_digest, grant__client_id=client.pk)
-        .select_related("grant__user", "grant__client", "grant__session")
-        .first()
-    )
+    token = RefreshToken.objects.filter(digest=token_digest, grant__client_id=client.pk).with_circumstances().first()
     if token is None:
         raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
     _check_still_good(token, client, now)
     resources = _narrowed(token.grant, request)
     successor = _rotated(token, client, now) if client.rotates_refresh_tokens else _prolonged(token, client, now)
-    return from_grant(
-        token.grant, client, resources, grant_type=GrantType.REFRESH_TOKEN, refresh_token=successor
-    )
+    return from_grant(token.grant, client, resources, grant_type=GrantType.REFRESH_TOKEN, refresh_token=successor)
 
 
 def _check_still_good(token: RefreshToken, client: Client, now: datetime) -> None:
@@ -75,9 +68,14 @@ def _check_still_good(token: RefreshToken, client: Client, now: datetime) -> Non
         raise InvalidGrant("The grant was revoked.")
     if token.expires <= now or grant.expires <= now:
         raise InvalidGrant("The refresh token has expired.")
-    check_parties(grant)
-    if client.coordinates_with_session and (grant.session is None or grant.session.is_over):
+    check_parties(grant.user, client_enabled=token.client_enabled)
+    if client.coordinates_with_session and _session_is_over(token, now):
         raise InvalidGrant("The user has signed out.")
+
+
+def _session_is_over(token: RefreshToken, now: datetime) -> bool:
+    """Whether the user session has ended, expired, or been cleaned up since."""
+    return token.session_ended_at is not None or token.session_expires is None or token.session_expires <= now
 
 
 def _narrowed(grant: Grant, request: TokenRequest) -> scopes.Resources:

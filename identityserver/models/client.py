@@ -69,7 +69,9 @@ class Client(models.Model):
     policy_uri = models.CharField(max_length=500, blank=True, validators=[_link])
     tos_uri = models.CharField(max_length=500, blank=True, validators=[_link])
     contacts = StringListField()
-    application_type = models.CharField(max_length=10, choices=_choices(ApplicationType), default=ApplicationType.WEB.value)
+    application_type = models.CharField(
+        max_length=10, choices=_choices(ApplicationType), default=ApplicationType.WEB.value
+    )
     profile = models.CharField(max_length=40, blank=True, help_text=_("Security profile."))
     translations = models.JSONField(default=dict, blank=True, help_text=_('{"name": {"de": "…"}}'))
     enabled = models.BooleanField(default=True, help_text=_("A disabled client is treated as unknown everywhere."))
@@ -193,7 +195,9 @@ class Client(models.Model):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._frozen:
-            raise AttributeError(f"This {type(self).__name__} is shared between requests; load a row of your own to change it.")
+            raise AttributeError(
+                f"This {type(self).__name__} is shared between requests; load a row of your own to change it."
+            )
         super().__setattr__(name, value)
 
     def freeze(self) -> None:
@@ -248,7 +252,7 @@ class Client(models.Model):
 
     @property
     def is_silent_allowed(self) -> bool:
-        """Whether it may be answered without a page: not a public client that any app can impersonate (RFC 8252 §8.6)."""
+        """Whether no page need be shown: any app can impersonate a public native client (RFC 8252 §8.6)."""
         if not self.is_public:
             return True
         return not any(_is_native(uri) for uri in self.redirect_uris)
@@ -262,7 +266,7 @@ class Client(models.Model):
     def text(self, field: str, language: str) -> str:
         """``name``, ``description`` or a link in the person's language, or else as registered."""
         translated = self.translations.get(field, {})
-        return translated.get(language) or translated.get(language.split("-")[0]) or getattr(self, field)
+        return str(translated.get(language) or translated.get(language.partition("-")[0]) or getattr(self, field))
 
     @cached_property
     def secrets_in_use(self) -> tuple["ClientSecret", ...]:
@@ -295,7 +299,9 @@ class ClientSecret(models.Model):
     client = models.ForeignKey(Client, models.CASCADE, related_name="secrets")
     description = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.GENERATED, editable=False)
-    prefix = models.CharField(max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition."))
+    prefix = models.CharField(
+        max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition.")
+    )
     digest = models.CharField(max_length=digests.LENGTH, editable=False)
     created = models.DateTimeField(default=timezone.now, editable=False)
     expires = models.DateTimeField(null=True, blank=True)
@@ -351,5 +357,3 @@ def _is_translations(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(texts, dict) and all(isinstance(text, str) for text in texts.values()) for texts in value.values()
     )
-
-

@@ -57,9 +57,7 @@ class Consent(models.Model):
         ordering: ClassVar = ["-created"]
         verbose_name = _("consent")
         verbose_name_plural = _("consents")
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "client"], name="identityserver_consent_once")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "client"], name="identityserver_consent_once")]
 
     def __str__(self) -> str:
         return f"{self.user} → {self.client}"
@@ -67,5 +65,7 @@ class Consent(models.Model):
     def covers(self, *, scopes: Collection[str], claims: Collection[str], resources: Collection[str]) -> bool:
         """Whether everything asked for was allowed before."""
         return (
-            set(scopes) <= set(self.scopes) and set(claims) <= set(self.claims) and set(resources) <= set(self.resources)
+            set(scopes) <= set(self.scopes)
+            and set(claims) <= set(self.claims)
+            and set(resources) <= set(self.resources)
         )

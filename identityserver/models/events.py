@@ -19,7 +19,9 @@ class Event(models.Model):
     time = models.DateTimeField(default=timezone.now, db_index=True)
     type = models.CharField(max_length=60, db_index=True)
     outcome = models.CharField(max_length=10, choices=Outcome)
-    reference = models.CharField(max_length=20, blank=True, db_index=True, help_text=_("What the client or person was shown."))
+    reference = models.CharField(
+        max_length=20, blank=True, db_index=True, help_text=_("What the client or person was shown.")
+    )
     client = models.CharField(max_length=255, blank=True)
     user = models.CharField(max_length=255, blank=True)
     session = models.CharField(max_length=60, blank=True)

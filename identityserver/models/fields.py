@@ -32,7 +32,7 @@ class LinesField(forms.CharField):
         return bool(self.to_python(initial) != self.to_python(data))
 
 
-class StringListField(models.JSONField):  # type: ignore[type-arg]  # generic only in the stubs
+class StringListField(models.JSONField):
     """A JSON array of strings, each at most once, validated on save."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class StringListField(models.JSONField):  # type: ignore[type-arg]  # generic on
             raise ValidationError(_("An entry is there twice."), code="duplicate")
         super().validate(value, model_instance)
 
-    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]  # django-stubs wants JSONField's own form field
+    def formfield(self, **kwargs: Any) -> Any:
         """One entry per line."""
         kwargs = {"form_class": LinesField, **kwargs}
         return models.Field.formfield(self, **kwargs)

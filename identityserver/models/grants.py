@@ -1,11 +1,12 @@
 """Grants and what hangs off them: the root of a family of code and refresh tokens. Revoking it is one update."""
 
 import uuid
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -79,6 +80,18 @@ class Grant(models.Model):
         Grant.objects.revoke(self.pk, reason)
 
 
+class HolderQuerySet(models.QuerySet[Any]):
+    """Rows of a grant, read together with what their worth depends on."""
+
+    def with_circumstances(self) -> Self:
+        """Beside grant and user: whether the client is enabled and when the user session ended, in one statement."""
+        return self.select_related("grant__user").annotate(
+            client_enabled=F("grant__client__enabled"),
+            session_ended_at=F("grant__session__ended_at"),
+            session_expires=F("grant__session__expires"),
+        )
+
+
 class Redeemable(models.Model):
     """A value that is kept as a digest and consumed by use: consumed, not deleted, so that replay is seen."""
 
@@ -86,6 +99,13 @@ class Redeemable(models.Model):
     created = models.DateTimeField(default=timezone.now)
     expires = models.DateTimeField(db_index=True)
     consumed_at = models.DateTimeField(null=True, blank=True)
+
+    #: Read by ``with_circumstances()`` only.
+    client_enabled: bool
+    session_ended_at: datetime | None
+    session_expires: datetime | None
+
+    objects = HolderQuerySet.as_manager()
 
     class Meta:
         abstract = True

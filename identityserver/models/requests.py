@@ -21,9 +21,7 @@ class PendingManager(models.Manager[Any]):
         if not handle or not binding:
             return None
         return (
-            self.select_related("client")
-            .filter(digest=digests.digest(handle), binding=digests.digest(binding))
-            .first()
+            self.select_related("client").filter(digest=digests.digest(handle), binding=digests.digest(binding)).first()
         )
 
     def pending(self, handle: str, binding: str) -> Any:
@@ -82,7 +80,9 @@ class AuthorizationRequest(PendingRequest):
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="+")
     parameters = models.JSONField(help_text=_("As received and validated."))
-    seen_sid = models.CharField(max_length=digests.LENGTH, blank=True, help_text=_("The session that saw the consent page."))
+    seen_sid = models.CharField(
+        max_length=digests.LENGTH, blank=True, help_text=_("The session that saw the consent page.")
+    )
     approved_sid = models.CharField(max_length=digests.LENGTH, blank=True)
     approved_scopes = StringListField()
     remember_consent = models.BooleanField(default=False)

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from django.apps import apps as installed
+from django.apps.registry import Apps
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, router
@@ -12,7 +14,9 @@ from identityserver.models.fields import StringListField
 from identityserver.vocabulary import Algorithm, Scope
 
 #: RFC 6749 §3.3: any visible ASCII but quote and backslash; the colon of name:value is part of it.
-scope_name = RegexValidator(r"\A[\x21\x23-\x5b\x5d-\x7e]+\Z", _("Use visible ASCII characters without quotes or spaces."))
+scope_name = RegexValidator(
+    r"\A[\x21\x23-\x5b\x5d-\x7e]+\Z", _("Use visible ASCII characters without quotes or spaces.")
+)
 
 #: The standard identity resources and their claims (OpenID Connect Core §5.4).
 STANDARD_IDENTITY_RESOURCES: dict[str, tuple[str, ...]] = {
@@ -183,7 +187,9 @@ class ClaimMapping(models.Model):
         if self.source in {self.Source.ATTRIBUTE, self.Source.FUNCTION} and not self.path:
             raise ValidationError({"path": _("This source needs a path.")})
         if self.source == self.Source.ATTRIBUTE and not is_safe_attribute_path(self.path):
-            raise ValidationError({"path": _("Use public attribute names joined by dots; the password is never a claim.")})
+            raise ValidationError(
+                {"path": _("Use public attribute names joined by dots; the password is never a claim.")}
+            )
         if self.claim in {"sub", "iss", "aud", "exp", "iat", "nonce", "sid", "jti", "client_id", "scope", "acr", "amr"}:
             raise ValidationError({"claim": _("The server itself sets this claim.")})
 
@@ -199,10 +205,11 @@ def _refuse_reserved(name: str, reserved: set[str]) -> None:
         raise ValidationError({"name": _("This name is reserved.")})
 
 
-def seed_identity_resources(using: str, apps: Any, **_kwargs: Any) -> None:
+def seed_identity_resources(using: str, apps: Apps = installed, **_kwargs: Any) -> None:
     """Create the standard identity resources that are not there (OpenID Connect Core §5.4).
 
     A receiver of ``post_migrate``, not a data migration, since a flush would delete those rows for good.
+    ``apps`` is the state that a migration ended in; a flush gives none.
     """
     try:
         apps.get_model("identityserver", "IdentityResource")

@@ -1,4 +1,4 @@
-"""User sessions and the clients that took part in them (OpenID Connect Session Management, Back-Channel Logout §2.1)."""
+"""User sessions and the clients that took part in them (OpenID Connect Back-Channel Logout §2.1)."""
 
 import uuid
 from collections.abc import Sequence
@@ -98,7 +98,9 @@ class UserSession(models.Model):
         """Whether it has ended or expired."""
         return self.ended_at is not None or self.expires <= timezone.now()
 
-    def reauthenticated(self, *, acr: str = "", amr: Sequence[str] = (), idp: str = "", expires: datetime | None = None) -> None:
+    def reauthenticated(
+        self, *, acr: str = "", amr: Sequence[str] = (), idp: str = "", expires: datetime | None = None
+    ) -> None:
         """The same user has authenticated again: the session goes on, with a new ``auth_time``."""
         now = timezone.now()
         latest = now + options().user_session_lifetime

@@ -88,7 +88,7 @@ def person(signing_keys: None) -> Callable[..., Person]:
     """Make users, each with a browser: ``person("bob", email="bob@example.com")``."""
 
     def make(username: str, **fields: Any) -> Person:
-        return Person(get_user_model()._default_manager.create_user(username, password=PASSWORD, **fields))  # type: ignore[attr-defined]  # the host's manager
+        return Person(get_user_model()._default_manager.create_user(username, password=PASSWORD, **fields))
 
     return make
 

@@ -108,8 +108,9 @@ def _general_mappings() -> dict[str, Reader]:
 
 def _mappings_of(resources: Resources) -> dict[str, Reader]:
     """Mappings of the granted identity resources and API scopes."""
-    requestables = [*resources.identity, *(scope for _, scope in resources.access)]
-    return _readers(mapping for requestable in requestables for mapping in requestable.claim_mappings.all())
+    rows = [mapping for resource in resources.identity for mapping in resource.claim_mappings.all()]
+    rows += [mapping for _, scope in resources.access for mapping in scope.claim_mappings.all()]
+    return _readers(rows)
 
 
 def _readers(mappings: Iterable[ClaimMapping]) -> dict[str, Reader]:

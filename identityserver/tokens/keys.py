@@ -84,8 +84,8 @@ def key_ring() -> KeyRing:
         if not _last_known:
             raise
         return _last_known[0]
-    _last_known[:] = [ring] if ring is not None else []
-    return _last_known[0]
+    _last_known[:] = [ring]
+    return ring
 
 
 def signer(algorithm: str) -> jose.Signer:
@@ -157,4 +157,3 @@ def _decrypted_signer(kid: str, algorithm: str, envelope: str) -> jose.Signer:
 @functools.lru_cache(maxsize=256)
 def _verifier(kid: str, algorithm: str, public_jwk: str) -> jose.Verifier:
     return jose.Verifier(kid=kid, algorithm=Algorithm(algorithm), public_jwk=json.loads(public_jwk))
-

@@ -83,7 +83,9 @@ def verify_id_token_hint(token: str) -> dict[str, Any]:
     try:
         claims = jose.verify(token, key_ring().verifiers, types=_ID_TOKEN_TYPES)
     except jose.InvalidJws as error:
-        raise InvalidRequest("The id_token_hint is not from here.", detail=str(error), parameter="id_token_hint") from error
+        raise InvalidRequest(
+            "The id_token_hint is not from here.", detail=str(error), parameter="id_token_hint"
+        ) from error
     if claims.get("iss") != options().issuer or not isinstance(claims.get("sub"), str):
         raise InvalidRequest("The id_token_hint is from another issuer.", parameter="id_token_hint")
     return claims

@@ -1,7 +1,7 @@
 """Requests that wait for a person: found by the handle in the URL and the cookie of the browser that made them.
 
 The cookie is not Django's session, since signing in flushes that; each request has its own, so that tabs
-do not disturb each other.
+do not disturb each other. It outlives the answer, for a page that is opened again to know the way back.
 """
 
 from typing import TypeVar
@@ -17,6 +17,10 @@ from identityserver.web.headers import no_store
 
 #: The parameter, in URLs and forms, that holds the handle.
 PARAMETER = "request"
+
+_COOKIE = "identityserver_"
+#: Requests that one browser may have open, before its Cookie header gets longer than servers take.
+_MOST_COOKIES = 20
 
 Pending = TypeVar("Pending", bound=PendingRequest)
 
@@ -35,7 +39,10 @@ def found(request: HttpRequest, model: type[Pending]) -> Pending | None:
 
 
 def bind(response: HttpResponse, request: HttpRequest, handle: str, binding: str) -> None:
-    """Give the browser the cookie that makes it the owner of the request."""
+    """Give the browser the cookie that makes it the owner of the request; the oldest of very many are given up."""
+    there = [name for name in request.COOKIES if name.startswith(_COOKIE)]
+    for name in there[: 1 - _MOST_COOKIES]:
+        response.delete_cookie(name, samesite="Lax")
     response.set_cookie(
         _cookie(handle),
         binding,
@@ -46,16 +53,14 @@ def bind(response: HttpResponse, request: HttpRequest, handle: str, binding: str
     )
 
 
-def unbind(response: HttpResponse, request: HttpRequest) -> None:
-    """Take the cookie back, once the request is answered."""
-    handle = handle_of(request)
-    if _cookie(handle) in request.COOKIES:
-        response.delete_cookie(_cookie(handle), samesite="Lax")
-
-
 def redirect_to(name: str, handle: str) -> HttpResponseRedirect:
     """303 to one of our pages with the handle."""
-    return see_other(f"{reverse(f'identityserver:{name}')}?{urlencode({PARAMETER: handle})}")
+    return see_other(url_of(name, handle))
+
+
+def url_of(name: str, handle: str) -> str:
+    """The path of one of our pages with the handle."""
+    return f"{reverse(f'identityserver:{name}')}?{urlencode({PARAMETER: handle})}"
 
 
 def see_other(location: str) -> HttpResponseRedirect:
@@ -76,4 +81,4 @@ class SeeOther(HttpResponseRedirect):
 
 
 def _cookie(handle: str) -> str:
-    return f"identityserver_{digests.digest(handle)[:16]}"
+    return f"{_COOKIE}{digests.digest(handle)[:16]}"
