@@ -29,7 +29,7 @@ class AuthorizationPage(HostedPage):
         found = pending.found(request, StoredRequest)
         if found is not None and found.is_pending:
             self.stored = found
-            self.ui_locales = restored(found).text("ui_locales")
+            self.ui_locales = restored(found).get("ui_locales", "")
 
     @property
     def waiting(self) -> StoredRequest:

@@ -72,10 +72,14 @@ class HostedPage(View, ABC):
     def get(self, request: HttpRequest) -> HttpResponse:
         """The page."""
 
-    def render(self, request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
-        """The template, and what is wrong; its forms may end at a client."""
-        titles = [_("Error: %s") % context["title_parts"][0] if self.problem else context["title_parts"][0]]
-        shown = {**context, "problem": self.problem, "title_parts": titles + context["title_parts"][1:]}
+    def render(
+        self, request: HttpRequest, template: str, context: Mapping[str, Any], *, has_errors: bool = False
+    ) -> HttpResponse:
+        """The template, and what is wrong, which the title says first; its forms may end at a client."""
+        action, *titles = context["title_parts"]
+        if self.problem or has_errors:
+            action = _("Error: %(action)s") % {"action": action}
+        shown = {**context, "problem": self.problem, "title_parts": [action, *titles]}
         return render_page(request, f"identityserver/{template}", shown, status=self.status, leaves_site=True)
 
     def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:

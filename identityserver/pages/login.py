@@ -13,7 +13,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.forms import AuthenticationForm, UsernameField
+from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -50,7 +50,6 @@ class LoginForm(AuthenticationForm):
         only: the one user who may sign in here, where that is settled.
     """
 
-    username = UsernameField(widget=forms.TextInput(attrs={"autocomplete": "username webauthn", "spellcheck": "false"}))
     password = forms.CharField(
         label=gettext_lazy("Password"),
         strip=False,
@@ -61,6 +60,8 @@ class LoginForm(AuthenticationForm):
     def __init__(self, request: HttpRequest, *, only: AbstractBaseUser | None = None, **kwargs: Any) -> None:
         super().__init__(request, label_suffix="", **kwargs)
         self.only = only
+        self.fields["username"].widget.attrs |= {"autocomplete": "username webauthn", "spellcheck": "false"}
+        self.fields["username"].widget.attrs.pop("autofocus", None)
         for field in self.fields.values():
             field.error_messages["required"] = _("“%(field)s” is empty.") % {"field": field.label}
         if not self.is_bound:  # the summary of what is wrong has the focus
@@ -125,7 +126,8 @@ class SiteLoginPage(HostedPage):
 
     def show(self, request: HttpRequest, form: LoginForm) -> HttpResponse:
         """The page with the form as it is."""
-        return self.render(request, "login.html", {**_links(), **self.context(request), "form": form})
+        context = {**_links(), **self.context(request), "form": form}
+        return self.render(request, "login.html", context, has_errors=bool(form.errors))
 
     def initial(self) -> dict[str, str]:
         """What the form is filled in with."""

@@ -52,7 +52,7 @@ def _headline(error: ProtocolError) -> str:
     if error.status == 429:
         return _("Too many attempts")
     if isinstance(error, RequestAnswered):
-        return _("This page is no longer in use")
+        return _("This page is no longer valid")
     return _("This request cannot be carried out")
 
 
@@ -60,7 +60,7 @@ def _sentence(error: ProtocolError) -> str:
     if _is_our_fault(error):
         return _("Something on our side does not answer. Nothing has been changed.")
     if isinstance(error, RequestAnswered):
-        return _("It was answered already, has expired, or was opened in another browser.")
+        return _("What it was for is done already, took too long, or was begun in another browser.")
     match error.parameter:
         case "redirect_uri":
             return _("The application asks to be answered at an address that is not registered for it.")
