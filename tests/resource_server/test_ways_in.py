@@ -7,9 +7,9 @@ import pytest
 from identityserver.testing import Browser
 from identityserver.testing.fixtures import Person
 from tests.resource_server.conftest import Api
+from tests.resource_server.documented import middleware
 
 MIDDLEWARE = "oauth2_provider.middleware.OAuth2TokenMiddleware"
-BACKEND = "identityserver.resource_server.backends.AccessTokenBackend"
 
 
 class TestOurDecorator:
@@ -52,9 +52,9 @@ class TestDotsMiddleware:
     """With our backend, a token is a user for one request, and never a sign-in."""
 
     @pytest.fixture(autouse=True)
-    def middleware(self, settings) -> None:
+    def site_with_middleware(self, settings) -> None:
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, MIDDLEWARE]
-        settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", BACKEND]
+        settings.AUTHENTICATION_BACKENDS = middleware.AUTHENTICATION_BACKENDS
 
     def test_makes_the_user_of_the_token_the_requests(self, api, token):
         assert api.get("/whoami", token).json() == {"user": "alice"}
@@ -79,7 +79,7 @@ class TestDotsMiddleware:
 
 class TestTheLoginPage:
     def test_takes_no_access_token_for_a_password(self, token, settings):
-        settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", BACKEND]
+        settings.AUTHENTICATION_BACKENDS = middleware.AUTHENTICATION_BACKENDS
         browser = Browser()
         browser.http.defaults["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         browser.sign_in("alice", "not the password")

@@ -1,0 +1,4 @@
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "identityserver.resource_server.backends.AccessTokenBackend",
+]
