@@ -1,0 +1,61 @@
+"""Words that the specification tests share: raw requests, and a database that fails."""
+
+import base64
+import json
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from django.db import OperationalError, connection
+from django.test import Client as HttpClient
+from django.urls import reverse
+
+from identityserver.models import AuthorizationCode, AuthorizationRequest, Consent, Grant, RefreshToken
+from identityserver.testing.relying_party import FORM, TokenResponse
+
+ISSUER = "http://testserver"
+
+
+def url_of(name: str) -> str:
+    """The path of one of the app's URLs."""
+    return reverse(f"identityserver:{name}")
+
+
+def token_request(fields, headers=None, *, query="", content_type=FORM) -> TokenResponse:
+    """A raw request to the token endpoint, with exactly these fields and headers."""
+    url = f"{url_of('token')}{query}"
+    http = HttpClient(raise_request_exception=False)
+    return TokenResponse(http.post(url, urlencode(fields), content_type=content_type, headers=headers or {}))
+
+
+def basic_header(joined: str, scheme: str = "Basic") -> dict[str, str]:
+    """An Authorization header of ``client_id:secret``, encoded or not as the test wants it."""
+    return {"Authorization": f"{scheme} {base64.b64encode(joined.encode()).decode()}"}
+
+
+def without_reference(members):
+    """An error without the reference, which is another one each time."""
+    description = members["error_description"].partition(" (reference")[0]
+    return {**members, "error_description": description}
+
+
+def header_of(token: str) -> dict[str, str]:
+    """The JOSE header of a JWT."""
+    first = token.partition(".")[0]
+    return json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+
+
+def stored_rows() -> dict[str, int]:
+    """How many rows there are that a refused request must not add to."""
+    models = (Grant, AuthorizationCode, RefreshToken, Consent, AuthorizationRequest)
+    return {model.__name__: model.objects.count() for model in models}
+
+
+@contextmanager
+def failing_database():
+    """Every statement fails as it does where the server has gone away."""
+
+    def fail(execute, sql, params, many, context):
+        raise OperationalError("the database is gone")
+
+    with connection.execute_wrapper(fail):
+        yield
