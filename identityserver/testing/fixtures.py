@@ -18,6 +18,7 @@ from identityserver.testing.browser import Browser
 from identityserver.testing.clock import Clock
 from identityserver.testing.relying_party import RelyingParty
 from identityserver.vocabulary import Algorithm
+from identityserver.web import events
 
 PASSWORD = "correct horse battery staple"
 
@@ -43,9 +44,10 @@ class Person:
 
 @pytest.fixture(autouse=True)
 def _no_memory_of_other_tests() -> Iterator[None]:
-    """What is cached in process, and the counters of rate limits, belong to one test."""
+    """What is cached in process, and the counters of limits, belong to one test."""
     clients.forget()
     cache.clear()
+    events.count_anew()
     yield
     clients.forget()
 

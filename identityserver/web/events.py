@@ -35,9 +35,7 @@ _LOGGED = ("outcome", "reference", "client", "user", "session", "ip", "code", "d
 _waiting: ContextVar[list[Event] | None] = ContextVar("identityserver_events", default=None)
 
 
-def happened(
-    kind: str, said: Mapping[str, str], *, failed: bool = False, request: HttpRequest | None = None
-) -> Event:
+def happened(kind: str, said: Mapping[str, str], *, failed: bool = False, request: HttpRequest | None = None) -> Event:
     """An event that is not written yet; ``said`` are its other fields, made to fit their columns."""
     request = request or current_request()
     return Event(
@@ -98,7 +96,7 @@ def _insert(events: list[Event]) -> None:
         with transaction.atomic(using=_database()):  # its failure must not break a transaction around it
             Event.objects.using(_database()).bulk_create(events)
     except db.Error:
-        logger.exception("%d events could not be stored; the lines above have them.", len(events))
+        logger.exception("Events could not be stored: %s", "; ".join(map(_line, events)))
 
 
 def _tell_sinks(event: Event) -> None:
@@ -110,11 +108,15 @@ def _tell_sinks(event: Event) -> None:
 
 
 def _log(event: Event) -> None:
-    """One line of JSON, in which no value can forge another line."""
     level = logging.INFO if event.outcome == Event.Outcome.SUCCESS else logging.WARNING
     if logger.isEnabledFor(level):
-        said = {name: value for name in _LOGGED if (value := getattr(event, name))}
-        logger.log(level, "%s %s", event.type, json.dumps(said))
+        logger.log(level, "%s", _line(event))
+
+
+def _line(event: Event) -> str:
+    """One line with JSON, in which no value can forge another line."""
+    said = {name: value for name in _LOGGED if (value := getattr(event, name))}
+    return f"{event.type} {json.dumps(said)}"
 
 
 class _Cap:
@@ -136,6 +138,11 @@ class _Cap:
 
 
 _cap = _Cap()
+
+
+def count_anew() -> None:
+    """Forget how much was stored in this minute."""
+    _cap.minute = 0
 
 
 def _is_stored(kind: str) -> bool:
