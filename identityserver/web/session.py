@@ -99,13 +99,22 @@ def _live_session(request: HttpRequest) -> UserSession | None:
     """The user session that the Django session names; where it is over, the browser is signed out."""
     found = found_session(request, sid_of(request.session) or "")
     if found is None:
-        _sign_out(request)
+        sign_browser_out(request)
         return None
     found.touch(session_expiry(request.session))
     return found
 
 
-def _sign_out(request: HttpRequest) -> None:
+def sign_out_stranger(request: HttpRequest) -> None:
+    """Sign out who is signed in to the site but has no user session, before sending them to its login page.
+
+    Such a page may send people who are signed in straight back, to be sent there again, and so on.
+    """
+    if signed_in_sid(request) is None and request.user.is_authenticated:
+        sign_browser_out(request)
+
+
+def sign_browser_out(request: HttpRequest) -> None:
     """Empty the browser's Django session, and let nobody find the user in what the request has cached."""
     request.session.flush()
     anonymous = AnonymousUser()
@@ -158,10 +167,11 @@ class UserSessionMiddleware:
 
 
 def _couple(request: HttpRequest) -> SessionWatch:
-    if not hasattr(request, "user"):
+    if not (hasattr(request, "session") and hasattr(request, "user")):
         raise ImproperlyConfigured("UserSessionMiddleware belongs directly after AuthenticationMiddleware.")
-    checked = SimpleLazyObject(partial(_checked_user, request, request.user))
-    vars(request).update(user=checked, auser=partial(_checked_auser, request, request.auser))
+    request.user = SimpleLazyObject(partial(_checked_user, request, request.user))  # type: ignore[assignment]
+    if hasattr(request, "auser"):  # a host's own authentication middleware may know only synchronous views
+        vars(request)["auser"] = partial(_checked_auser, request, request.auser)
     return SessionWatch(request.session)
 
 
