@@ -82,6 +82,7 @@ if key_encryption_keys := env.list("KEY_ENCRYPTION_KEYS", default=[]):
 OAUTH2_PROVIDER = {
     "OAUTH2_VALIDATOR_CLASS": "identityserver.resource_server.validators.ResourceServerValidator",
     "OAUTH2_SERVER_CLASS": "identityserver.resource_server.server.ResourceServer",
+    "ERROR_RESPONSE_WITH_SCOPES": True,  # a refusal names the scope that the token lacks
 }
 # Its checks W001 to W010 judge its own authorization server, which is not mounted here (identityserver.E008).
 SILENCED_SYSTEM_CHECKS = [f"oauth2_provider.W{number:03}" for number in range(1, 11)]

@@ -20,6 +20,16 @@ from example_project.relying_party.traffic import record_redirect, traffic
 View = Callable[[HttpRequest], HttpResponse]
 PROMPTS = {"login", "none", "consent"}
 
+# OpenID Connect Core §3.1.2.6: what a provider answers when it was to show no page (prompt=none).
+NEEDS_A_PAGE = ("login_required", "consent_required", "interaction_required", "account_selection_required")
+HEADLINES = {"access_denied": "You did not sign in"} | dict.fromkeys(NEEDS_A_PAGE, "Not without a page")
+EXPLANATIONS = {
+    "access_denied": "The provider says that access was refused. Nothing was passed on to this application.",
+    "other": "The provider, or what came back from it, was not what this application expected.",
+} | dict.fromkeys(
+    NEEDS_A_PAGE, "The provider would have had to ask something, and was told to show no page. Sign in to be asked."
+)
+
 
 def shows_errors(view: View) -> View:
     """Show a person what went wrong with the provider, in place of what the view would have shown."""
@@ -181,6 +191,8 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @shows_errors
 def signed_out(request: HttpRequest) -> HttpResponse:
     """The provider sent the browser back after it signed the person out."""
+    if not request.GET:  # a bookmark
+        return redirect("home")
     record_redirect("Logout response", request.build_absolute_uri(), arrived=True)
     provider.validate_logout_response(request)
     messages.success(request, "You are signed out, here and at the provider.")
@@ -192,7 +204,8 @@ def error_page(request: HttpRequest, *, code: str, description: str | None, stat
     context = {
         "code": code,
         "description": description,
-        "was_refused": code == "access_denied",
+        "headline": HEADLINES.get(code, "Something went wrong"),
+        "explanation": EXPLANATIONS.get(code, EXPLANATIONS["other"]),
         "traffic": traffic(request),
     }
     return render(request, "relying_party/error.html", context, status=status)
