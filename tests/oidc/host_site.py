@@ -13,6 +13,7 @@ from django.contrib.auth import (
     logout,
     update_session_auth_hash,
 )
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView, PasswordResetConfirmView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -197,6 +198,9 @@ VIEWS: tuple[Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]], ..
     aflush,
     aclear,
 )
+
+if not admin.site.is_registered(get_user_model()):
+    admin.site.register(get_user_model(), UserAdmin)
 
 WELCOMING_LOGIN = LoginView.as_view(
     redirect_authenticated_user=True, next_page="/who", template_name="admin/login.html"

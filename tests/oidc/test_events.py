@@ -12,6 +12,9 @@ from identityserver import signals
 from identityserver.errors import InvalidGrant
 from identityserver.models import Client as Application
 from identityserver.models import Event, UserSession
+from identityserver.scopes import Resources
+from identityserver.tokens.authorization import Authorization
+from identityserver.vocabulary import GrantType
 from identityserver.web import events
 from identityserver.web.events import STORED_IN_ALL, STORED_PER_ADDRESS
 
@@ -32,8 +35,7 @@ def broken_sink(event: Event) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_cap(monkeypatch):
-    monkeypatch.setattr(events, "_cap", events._Cap())
+def _nothing_told():
     told.clear()
 
 
@@ -211,15 +213,16 @@ class TestIssuance:
 
     @pytest.fixture
     def issue(self, django_capture_on_commit_callbacks):
-        class Issued:
-            client = Application(client_id="app")
-            user = None
-            sid = ""
-            scopes = ("notes.read",)
+        issued = Authorization(
+            client=Application(client_id="app"),
+            grant_type=GrantType.CLIENT_CREDENTIALS,
+            resources=Resources(scopes=("notes.read",)),
+            subject="app",
+        )
 
         def send() -> None:
             with django_capture_on_commit_callbacks(execute=True):
-                signals.tokens_issued.send(sender=None, authorization=Issued, grant_type="client_credentials")
+                signals.tokens_issued.send(None, authorization=issued, grant_type=issued.grant_type)
 
         return send
 

@@ -412,8 +412,6 @@ class TestPasswords:
         get_user_model().objects.filter(username="bob").update(is_staff=True, is_superuser=True)
         label = get_user_model()._meta
         page = f"/admin/{label.app_label}/{label.model_name}/{alice.pk}/password/"
-        if bobs.get(page).status_code == 404:
-            pytest.skip("this user model is not in the admin")
         bobs.post(page, {"password1": "Tr0ub4dor", "password2": "Tr0ub4dor", "usable_password": "true"})
         assert ended_for(my_sid) == "password_changed"
         assert bobs.sid == bobs_sid
