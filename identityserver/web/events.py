@@ -53,7 +53,7 @@ def is_of_interest(kind: str) -> bool:
 
 def store(event: Event) -> None:
     """Log it, and write it down as soon as no rollback can undo that."""
-    _log(event)
+    log(event)
     waiting = _waiting.get()
     if waiting is not None:
         waiting.append(event)
@@ -68,7 +68,7 @@ def store_sparingly(event: Event) -> None:
     if _cap.allows(event.ip):
         store(event)
     else:
-        _log(event)
+        log(event)
 
 
 @contextmanager
@@ -107,7 +107,8 @@ def _tell_sinks(event: Event) -> None:
             logger.exception("The event sink %s failed.", path)
 
 
-def _log(event: Event) -> None:
+def log(event: Event) -> None:
+    """Write it to the log ``identityserver.events`` alone."""
     level = logging.INFO if event.outcome == Event.Outcome.SUCCESS else logging.WARNING
     if logger.isEnabledFor(level):
         logger.log(level, "%s", _line(event))

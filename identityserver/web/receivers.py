@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 from identityserver import signals
 from identityserver.clients import forget_on_commit
-from identityserver.errors import ProtocolError
+from identityserver.errors import ProtocolError, TemporarilyUnavailable
 from identityserver.models import (
     ApiResource,
     ApiScope,
@@ -33,7 +33,7 @@ from identityserver.models import (
 from identityserver.tokens.authorization import Authorization
 from identityserver.web import sign_in
 from identityserver.web.current import current_request
-from identityserver.web.events import happened, is_of_interest, store, store_sparingly
+from identityserver.web.events import happened, is_of_interest, log, store, store_sparingly
 from identityserver.web.session import EndReason, signed_in_sid
 
 # --- Django's sign-ins -----------------------------------------------------------------------------
@@ -190,7 +190,11 @@ def store_request_refused(
         "clause": error.clause,
         "remedy": error.remedy,
     }
-    store_sparingly(happened("request_refused", said, failed=True, request=request))
+    event = happened("request_refused", said, failed=True, request=request)
+    if isinstance(error, TemporarilyUnavailable):  # the database that failed would keep the client waiting
+        log(event)
+    else:
+        store_sparingly(event)
 
 
 def _of_session(session: UserSession) -> dict[str, str]:
@@ -206,7 +210,7 @@ def _of_authorization(authorization: Authorization) -> dict[str, str]:
         "client": authorization.client.client_id,
         "user": str(authorization.user.pk) if authorization.user is not None else "",
         "session": authorization.sid,
-        "detail": " ".join(authorization.scopes),
+        "detail": " ".join(authorization.resources.scopes),
     }
 
 

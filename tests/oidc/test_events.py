@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from identityserver import signals
-from identityserver.errors import InvalidGrant
+from identityserver.errors import InvalidGrant, TemporarilyUnavailable
 from identityserver.models import Client as Application
 from identityserver.models import Event, UserSession
 from identityserver.scopes import Resources
@@ -140,6 +140,14 @@ class TestRefusedRequests:
         event = Event.objects.get()
         assert event.client == ("x   " + "y" * 5000)[:255]
         assert len(event.detail) == 2000
+
+    def test_a_server_that_cannot_answer_does_not_wait_for_its_log(self, caplog, django_capture_on_commit_callbacks):
+        """The database that failed is not asked once more while the client waits."""
+        with django_capture_on_commit_callbacks(execute=True):
+            error = TemporarilyUnavailable("The server cannot answer now.")
+            signals.request_refused.send(None, error=error, endpoint="token", client_id="app")
+        assert error.reference in caplog.text
+        assert not Event.objects.exists()
 
     def test_a_line_of_the_log_cannot_be_forged(self, caplog):
         self.refuse(client_id='x"}\n2026-01-01 forged')

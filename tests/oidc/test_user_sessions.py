@@ -564,6 +564,29 @@ class TestSignInsWithoutABrowser:
         assert current_session(request).user == alice
 
 
+class TestSitesBehindASignInOfTheirProxy:
+    """Django's ``RemoteUserMiddleware`` signs in whom the proxy names, page by page."""
+
+    @pytest.fixture(autouse=True)
+    def remote_user(self, settings):
+        settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.RemoteUserMiddleware"]
+
+    def test_each_is_in_a_session_of_their_own(self, browser, bob):
+        first = browser.get("/who", REMOTE_USER="alice").json()
+        again = browser.get("/who", REMOTE_USER="alice").json()
+        assert first == again
+        other = browser.get("/who", REMOTE_USER="bob").json()
+        assert (first["user"], other["user"]) == ("alice", "bob")
+        assert session(first["sid"]).ended_at is not None
+        assert session(other["sid"]).ended_at is None
+
+    def test_who_is_not_named_any_more_is_signed_out(self, browser):
+        sid = browser.get("/who", REMOTE_USER="alice").json()["sid"]
+        assert browser.user == ""
+        assert ended_for(sid) == "signed_out"
+
+
 class TestSitesWithATransactionPerRequest:
     """``ATOMIC_REQUESTS``: what a view did is undone where it fails."""
 
