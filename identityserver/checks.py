@@ -23,17 +23,28 @@ from identityserver.vocabulary import Algorithm
 _MIDDLEWARE = "identityserver.web.session.UserSessionMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
+_DOT = "oauth2_provider"
+_OUR_DOT = "identityserver.resource_server."
+
 #: DOT's authorization server beside ours would bypass our clients' policy; its resource-server parts are welcome.
 _DOT_VIEWS = frozenset(
     {
         "AuthorizationView",
-        "TokenView",
-        "RevokeTokenView",
-        "IntrospectTokenView",
+        "ConnectDiscoveryInfoView",
         "DeviceAuthorizationView",
+        "DeviceConfirmView",
+        "DeviceGrantStatusView",
+        "DeviceUserCodeView",
+        "DynamicClientRegistrationManagementView",
+        "DynamicClientRegistrationView",
+        "IntrospectTokenView",
+        "JwksInfoView",
+        "OAuthServerMetadataView",
+        "RPInitiatedLogoutView",
+        "RevokeTokenView",
+        "TokenView",
         "UserInfoView",
     }
-    | {"ConnectDiscoveryInfoView", "JwksInfoView", "RPInitiatedLogoutView"}
 )
 
 
@@ -111,15 +122,44 @@ def check_urls(**_: object) -> Iterable[CheckMessage]:
 
 @register
 def check_dot_is_not_mounted(**_: object) -> Iterable[CheckMessage]:
-    """django-oauth-toolkit's own endpoints would issue and judge tokens past our clients' policy."""
+    """django-oauth-toolkit's own endpoints, or a host's subclasses, would issue tokens past our clients' policy."""
     for pattern in _patterns():
-        view = getattr(pattern.callback, "view_class", None)
-        if view is not None and view.__module__.startswith("oauth2_provider.") and view.__name__ in _DOT_VIEWS:
+        ancestry = getattr(getattr(pattern.callback, "view_class", None), "__mro__", ())
+        names = [
+            cls.__name__ for cls in ancestry if cls.__module__.startswith(f"{_DOT}.") and cls.__name__ in _DOT_VIEWS
+        ]
+        if names:
             yield Error(
-                f"django-oauth-toolkit's {view.__name__} is mounted beside identityserver.",
+                f"django-oauth-toolkit's {names[0]} is mounted beside identityserver.",
                 hint="Remove oauth2_provider's URLs; its authentication classes and permissions keep working.",
                 id="identityserver.E008",
             )
+
+
+@register(Tags.security)
+def check_dot_backend(**_: object) -> Iterable[CheckMessage]:
+    """DOT's backend looks at the bearer token whatever credentials are given: a small scope becomes a session."""
+    if f"{_DOT}.backends.OAuth2Backend" in settings.AUTHENTICATION_BACKENDS:
+        yield Error(
+            "oauth2_provider.backends.OAuth2Backend takes an access token for a password on any login form.",
+            hint=f"Use '{_OUR_DOT}backends.AccessTokenBackend' in its place.",
+            id="identityserver.E015",
+        )
+
+
+@register
+def check_dot_settings(**_: object) -> Iterable[CheckMessage]:
+    """Where DOT protects APIs, it must judge our tokens by our rules."""
+    named = (getattr(settings, "OAUTH2_PROVIDER", None) or {}).get("OAUTH2_VALIDATOR_CLASS", "")
+    is_ours = isinstance(named, str) and named.startswith(_OUR_DOT)
+    if is_ours and not apps.is_installed(_DOT):
+        yield Error(f"OAUTH2_PROVIDER names our validator, but {_DOT!r} is not installed.", id="identityserver.E016")
+    if apps.is_installed(_DOT) and not named:
+        yield checks.Warning(
+            "django-oauth-toolkit does not accept the tokens of this provider.",
+            hint="docs/how-to/protect-an-api.md shows the settings.",
+            id="identityserver.W004",
+        )
 
 
 @register

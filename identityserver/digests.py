@@ -18,7 +18,8 @@ def new_handle() -> str:
 
 def digest(value: str) -> str:
     """The SHA-256 digest of ``value`` in 43 base64url characters."""
-    return base64url(hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest())
+    octets = hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
+    return base64.urlsafe_b64encode(octets)[:LENGTH].decode()
 
 
 def base64url(octets: bytes) -> str:

@@ -9,6 +9,7 @@ import binascii
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -18,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 
-from identityserver.digests import base64url
 from identityserver.vocabulary import Algorithm
 
 #: Longest token that is looked at, in characters; checked before anything is parsed.
@@ -81,19 +81,21 @@ class Signer:
         self.kid = kid
         self.algorithm = algorithm
         self._sign = _signing(algorithm, key.get_op_key("sign"))
-        self._headers: dict[str, str] = {}
+        self._headers: dict[str, bytes] = {}
 
     def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
         """``claims`` as a signed JWT in compact serialization (RFC 7515 §3.1)."""
         payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-        signing_input = f"{self._header(typ)}.{base64url(payload)}"
-        return f"{signing_input}.{base64url(self._sign(signing_input.encode()))}"
+        header = self._headers.get(typ) or self._make_header(typ)
+        signing_input = header + b"." + base64.urlsafe_b64encode(payload).rstrip(b"=")
+        signature = base64.urlsafe_b64encode(self._sign(signing_input)).rstrip(b"=")
+        return (signing_input + b"." + signature).decode()
 
-    def _header(self, typ: str) -> str:
-        if typ not in self._headers:
-            header = {"alg": self.algorithm.value, "typ": typ, "kid": self.kid}
-            self._headers[typ] = base64url(json.dumps(header, separators=(",", ":")).encode())
-        return self._headers[typ]
+    def _make_header(self, typ: str) -> bytes:
+        header = {"alg": self.algorithm.value, "typ": typ, "kid": self.kid}
+        encoded = base64.urlsafe_b64encode(json.dumps(header, separators=(",", ":")).encode()).rstrip(b"=")
+        self._headers[typ] = encoded
+        return encoded
 
 
 class Verifier:
@@ -219,10 +221,10 @@ def _signing(algorithm: Algorithm, key: Any) -> Callable[[bytes], bytes]:
     match algorithm:
         case Algorithm.ES256 | Algorithm.ES384:
             signature_of, size = ec.ECDSA(_hash(algorithm)), key.key_size // 8
-            return lambda message: _raw(key.sign(message, signature_of), size)
+            return partial(_sign_ecdsa, key, signature_of, size)
         case Algorithm.RS256 | Algorithm.PS256:
             pad, digest = _padding(algorithm), _hash(algorithm)
-            return lambda message: bytes(key.sign(message, pad, digest))
+            return partial(key.sign, padding=pad, algorithm=digest)
         case Algorithm.EDDSA:
             return key.sign  # type: ignore[no-any-return]  # of an Ed25519 key
 
@@ -265,9 +267,9 @@ def _padding(algorithm: Algorithm) -> padding.AsymmetricPadding:
     return padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
 
 
-def _raw(der: bytes, size: int) -> bytes:
+def _sign_ecdsa(key: ec.EllipticCurvePrivateKey, signature_of: ec.ECDSA, size: int, message: bytes) -> bytes:
     """An ECDSA signature as JWS wants it: R and S side by side (RFC 7518 §3.4)."""
-    r, s = decode_dss_signature(der)
+    r, s = decode_dss_signature(key.sign(message, signature_of))
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 

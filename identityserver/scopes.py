@@ -50,7 +50,7 @@ class Resources:
         return frozenset(name for name, required in named if required)
 
     def narrowed_to(self, scopes: Collection[str]) -> "Resources":
-        """The same with only ``scopes``; nothing is ever added."""
+        """The same with only ``scopes``; nothing is ever added, no API either."""
         access = tuple(pair for pair in self.access if pair[0] in scopes)
         return replace(
             self,
@@ -77,17 +77,34 @@ def resolve(client: Client, scopes: Iterable[str], indicators: Iterable[str] = (
         InvalidScope: a scope is unknown, disabled or not allowed to the client.
         InvalidTarget: a resource is unknown, or none of the scopes belongs to it.
     """
+    resources = resolve_granted(client, scopes, indicators)
+    if len(resources.apis) < len(resources.indicators):
+        raise InvalidTarget("The resource is unknown, or no requested scope belongs to it.", parameter="resource")
+    return resources
+
+
+def resolve_granted(client: Client, scopes: Iterable[str], indicators: Iterable[str] = ()) -> Resources:
+    """What was granted before; an API whose scopes the user left out is no part of it, and no error.
+
+    Raises:
+        InvalidScope: a scope is unknown, disabled or not allowed to the client.
+    """
     names = tuple(dict.fromkeys(scopes))
-    access = tuple((name, scope) for name in names if (scope := _access_scope(client, name)) is not None)
-    identity = tuple(client.identity_scopes[name] for name in names if name in client.identity_scopes)
-    known = {name for name, _ in access} | {resource.name for resource in identity}
-    if client.allow_offline_access:
-        known.add(Scope.OFFLINE_ACCESS)
-    for name in names:
-        if name not in known:
-            raise InvalidScope(f"The scope {name[:100]} is unknown or not allowed to this client.", parameter="scope")
     targets = tuple(dict.fromkeys(indicators))
-    return Resources(scopes=names, identity=identity, access=access, apis=_apis(access, targets), indicators=targets)
+    identity: list[IdentityResource] = []
+    access: list[tuple[str, ApiScope]] = []
+    for name in names:
+        if name in client.identity_scopes:
+            identity.append(client.identity_scopes[name])
+        elif name != Scope.OFFLINE_ACCESS or not client.allow_offline_access:
+            access.append((name, _access_scope(client, name)))
+    return Resources(
+        scopes=names,
+        identity=tuple(identity),
+        access=tuple(access),
+        apis=_apis(access, targets) if access or targets else (),
+        indicators=targets,
+    )
 
 
 def every_access_scope(client: Client) -> tuple[str, ...]:
@@ -106,17 +123,22 @@ def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resour
         return resources
     if resources.indicators and not set(targets) <= set(resources.indicators):
         raise InvalidTarget("The resource was not granted.", parameter="resource")
-    return replace(resources, apis=_apis(resources.access, targets), indicators=targets)
+    apis = _apis(resources.access, targets)
+    if len(apis) < len(targets):
+        raise InvalidTarget("No granted scope belongs to the resource.", parameter="resource")
+    return replace(resources, apis=apis, indicators=targets)
 
 
-def _access_scope(client: Client, name: str) -> ApiScope | None:
+def _access_scope(client: Client, name: str) -> ApiScope:
     """The API scope asked for as ``name`` or, where it takes a parameter, as ``name:value``."""
-    prefix, colon, value = name.partition(":")
     scope = client.access_scopes.get(name)
-    if scope is not None:
-        return None if scope.parameterised else scope
+    if scope is not None and not scope.parameterised:
+        return scope
+    prefix, _, value = name.partition(":")
     scope = client.access_scopes.get(prefix)
-    return scope if scope is not None and scope.parameterised and colon and value else None
+    if scope is None or not scope.parameterised or not value:
+        raise InvalidScope(f"The scope {name[:100]} is unknown or not allowed to this client.", parameter="scope")
+    return scope
 
 
 def _apis(access: Iterable[tuple[str, ApiScope]], indicators: tuple[str, ...]) -> tuple[ApiResource, ...]:
@@ -125,9 +147,6 @@ def _apis(access: Iterable[tuple[str, ApiScope]], indicators: tuple[str, ...]) -
         for api in scope.api_resources.all():
             if api.enabled:
                 opened[api.name] = api
-    for indicator in indicators:
-        if indicator not in opened:
-            raise InvalidTarget("The resource is unknown, or no requested scope belongs to it.", parameter="resource")
     if indicators:
-        return tuple(opened[indicator] for indicator in indicators)
+        return tuple(opened[indicator] for indicator in indicators if indicator in opened)
     return tuple(api for api in opened.values() if not api.require_resource_indicator)

@@ -16,14 +16,14 @@ def read_claims(parameters: Parameters) -> Mapping[str, Any]:
     Raises:
         InvalidRequest: it is not JSON of that form.
     """
-    text = parameters.text("claims")
+    text = parameters.get("claims", "")
     if not text:
         return {}
     try:
         asked = jose.read_object(text)
     except jose.InvalidJws:
         raise InvalidRequest("claims must be a JSON object.", parameter="claims") from None
-    claims = {member: asked[member] for member in _MEMBERS if asked.get(member)}
+    claims = {member: asked[member] for member in _MEMBERS if asked.get(member) is not None}
     if not all(_is_well_formed(wanted) for wanted in claims.values()):
         raise InvalidRequest("claims must name each claim with null or an object.", parameter="claims")
     return claims

@@ -27,7 +27,7 @@ def match_redirect_uri(client: Client, parameters: Parameters) -> str:
     Raises:
         InvalidRequest: it is missing, or not registered.
     """
-    presented = parameters.text("redirect_uri")
+    presented = parameters.get("redirect_uri", "")
     if not presented and len(client.redirect_uris) == 1 and Scope.OPENID not in parameters.words("scope"):
         return str(client.redirect_uris[0])
     if not presented:
@@ -43,7 +43,7 @@ def read_code_challenge(client: Client, parameters: Parameters) -> str:
     Raises:
         InvalidRequest: it is missing or malformed, or its method is not S256.
     """
-    challenge, method = parameters.text("code_challenge"), parameters.text("code_challenge_method")
+    challenge, method = parameters.get("code_challenge", ""), parameters.get("code_challenge_method", "")
     if not challenge and (client.require_pkce or method):
         raise InvalidRequest("The parameter code_challenge is missing.", parameter="code_challenge")
     if challenge and method != pkce.METHOD:

@@ -27,7 +27,7 @@ def read_max_age(client: Client, parameters: Parameters) -> int | None:
     Raises:
         InvalidRequest: it is not a number of seconds.
     """
-    text = parameters.text("max_age")
+    text = parameters.get("max_age", "")
     if not text:
         return client.default_max_age
     if not (text.isascii() and text.isdigit() and len(text) <= 9):

@@ -72,7 +72,7 @@ def read_authorization_request(parameters: Parameters) -> AuthorizationRequest:
         ProtocolError: client or redirect URI cannot be trusted; for the person only.
         RedirectableError: anything else is wrong; for the client.
     """
-    return judge_client(parameters.text("client_id"), partial(_read, parameters))
+    return judge_client(parameters.get("client_id", ""), partial(_read, parameters))
 
 
 def _read(parameters: Parameters, found: Client | None) -> AuthorizationRequest:
@@ -87,11 +87,11 @@ def _read(parameters: Parameters, found: Client | None) -> AuthorizationRequest:
             redirect_uri_was_sent="redirect_uri" in parameters,
             response_type=read_response_type(client, parameters),
             resources=_read_resources(client, parameters),
-            nonce=parameters.text("nonce"),
+            nonce=parameters.get("nonce", ""),
             code_challenge=read_code_challenge(client, parameters),
             prompt=read_prompt(parameters),
             max_age=read_max_age(client, parameters),
-            login_hint=parameters.text("login_hint"),
+            login_hint=parameters.get("login_hint", ""),
             hinted_subject=_read_hint(parameters, claims),
             ui_locales=parameters.words("ui_locales"),
             claims=claims,
@@ -102,7 +102,7 @@ def _read(parameters: Parameters, found: Client | None) -> AuthorizationRequest:
 @contextmanager
 def errors_sent_to(redirect_uri: str, parameters: Parameters) -> Iterator[Destination]:
     """Errors raised in here go to the client, since it and its redirect URI are trusted."""
-    state = parameters.text("state")
+    state = parameters.get("state", "")
     destination = Destination(redirect_uri=redirect_uri, response_mode=ResponseMode.QUERY, state=state)
     try:
         destination = Destination(redirect_uri=redirect_uri, response_mode=read_response_mode(parameters), state=state)
@@ -115,11 +115,11 @@ def _read_resources(client: Client, parameters: Parameters) -> Resources:
     names = parameters.words("scope")
     if not names:
         raise InvalidScope("The parameter scope is missing.", parameter="scope")
-    return resolve(client, names, parameters.all("resource"))
+    return resolve(client, names, parameters.repeated.get("resource", ()))
 
 
 def _read_hint(parameters: Parameters, claims: Mapping[str, Any]) -> str:
-    hint = parameters.text("id_token_hint")
+    hint = parameters.get("id_token_hint", "")
     if hint:
         return str(verify_id_token_hint(hint)["sub"])
     return asked_value(claims, "sub") or ""

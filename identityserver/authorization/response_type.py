@@ -15,7 +15,7 @@ def read_response_mode(parameters: Parameters) -> ResponseMode:
     Raises:
         InvalidRequest: it is unknown.
     """
-    asked = parameters.text("response_mode")
+    asked = parameters.get("response_mode", "")
     if not asked:
         return ResponseMode.QUERY
     try:
@@ -32,7 +32,7 @@ def read_response_type(client: Client, parameters: Parameters) -> ResponseType:
         UnsupportedResponseType: nobody may use it.
         UnauthorizedClient: this client may not (RFC 6749 §4.1.2.1).
     """
-    asked = parameters.required("response_type")
+    asked = parameters["response_type"]
     known = {response_type.value: response_type for response_type in RESPONSE_TYPES}
     if asked not in known:
         raise UnsupportedResponseType("The response_type is not supported.", parameter="response_type")

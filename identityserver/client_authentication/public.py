@@ -13,8 +13,8 @@ class Public:
 
     def present(self, request: HttpRequest, parameters: Parameters) -> Credentials | None:
         """The client_id, where no secret or Authorization header comes with it."""
-        client_id = parameters.text("client_id")
-        if not client_id or parameters.text("client_secret") or "HTTP_AUTHORIZATION" in request.META:
+        client_id = parameters.get("client_id", "")
+        if not client_id or parameters.get("client_secret", "") or "HTTP_AUTHORIZATION" in request.META:
             return None
         return Credentials(method=AuthMethod.NONE, client_id=client_id)
 

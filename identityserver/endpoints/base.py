@@ -79,7 +79,9 @@ class ProtocolEndpoint(View):
         except Exception as failure:  # noqa: BLE001  a machine gets JSON whatever happens; the log gets the traceback
             response = self.refuse(request, as_error(request, failure))
         if self.cross_origin:
-            _allow_origin(request, response)
+            patch_vary_headers(response, ["Origin"])
+            if "HTTP_ORIGIN" in request.META:
+                _allow_origin(request, response)
         return response
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -114,7 +116,8 @@ def read_form(request: HttpRequest) -> Parameters:
     """
     if request.content_type != FORM:
         raise UnsupportedMediaType(f"The body must be {FORM}.")
-    if _NEVER_IN_QUERY & Parameters.parse(request.META.get("QUERY_STRING", "")).keys():
+    query = request.META.get("QUERY_STRING", "")
+    if query and _NEVER_IN_QUERY & Parameters.parse(query).keys():
         raise InvalidRequest("Credentials must not be in the query string.")
     return Parameters.parse(body_of(request))
 
@@ -176,7 +179,6 @@ def absolute(name: str) -> str:
 
 def _allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
     """CORS for the clients' registered origins (Fetch §3.2); cookies are never part of it."""
-    patch_vary_headers(response, ["Origin"])
     origin = request.META.get("HTTP_ORIGIN", "")
     if not origin or len(origin) > 300 or not origin.isascii() or not _is_registered(origin):
         return

@@ -13,12 +13,12 @@ from identityserver.errors import InvalidClient, ProtocolError, SlowDown
 from identityserver.grant_types import GRANT_TYPES, TokenRequest, grant_type_for
 from identityserver.models import Client
 from identityserver.parameters import Parameters
-from identityserver.tokens.authorization import Authorization
-from identityserver.tokens.issue import issue_tokens
+from identityserver.tokens.issue import issue_tokens, signers_for
 from identityserver.web.address import client_address
 from identityserver.web.rate_limits import allow, is_exhausted
 
 _MINUTE = 60
+_FAILURES = "failed client authentication"
 
 
 class TokenEndpoint(ProtocolEndpoint):
@@ -41,13 +41,13 @@ class TokenEndpoint(ProtocolEndpoint):
         """A token request."""
         parameters = read_form(request)
         credentials = read_credentials(request, parameters)
-        _check_rate(request, credentials)
         try:
-            authorization = judge_client(credentials.client_id, partial(_authorize, credentials, parameters))
+            return json_response(
+                judge_client(credentials.client_id, partial(_answer, request, credentials, parameters))
+            )
         except InvalidClient:
-            _count_failure(request, credentials)
+            _slow_down(request, credentials)
             raise
-        return json_response(issue_tokens(authorization))
 
     def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
         """401 names the scheme by which the client may authenticate (RFC 6749 §5.2, RFC 9110 §11.6.1)."""
@@ -58,21 +58,31 @@ class TokenEndpoint(ProtocolEndpoint):
         return response
 
 
-def _authorize(credentials: Credentials, parameters: Parameters, found: Client | None) -> Authorization:
-    token_request = TokenRequest(authenticated(found, credentials), parameters)
-    return grant_type_for(token_request).authorize(token_request)
+def _answer(
+    request: HttpRequest, credentials: Credentials, parameters: Parameters, found: Client | None
+) -> dict[str, Any]:
+    if found is not None and found.has_guessable_secret:
+        _refuse_guessing(request, credentials)
+    client = authenticated(found, credentials)
+    token_request = TokenRequest(client, parameters)
+    grant_type, signers = grant_type_for(token_request), signers_for(client)
+    return issue_tokens(grant_type.authorize(token_request), signers)
 
 
-def _check_rate(request: HttpRequest, credentials: Credentials) -> None:
+def _slow_down(request: HttpRequest, credentials: Credentials) -> None:
+    """Count a failed authentication, and answer 429 from the sender's limit on."""
     limit = options().client_authentication_failures_per_minute
-    wait = is_exhausted("client authentication", _sender(request, credentials), limit, _MINUTE)
+    wait = allow(_FAILURES, _sender(request, credentials), limit, _MINUTE)
     if wait is not None:
         raise SlowDown("Too many failed client authentications.", retry_after=wait)
 
 
-def _count_failure(request: HttpRequest, credentials: Credentials) -> None:
+def _refuse_guessing(request: HttpRequest, credentials: Credentials) -> None:
+    """Beyond the limit a secret that a person chose is not even compared; generated ones cannot be guessed."""
     limit = options().client_authentication_failures_per_minute
-    allow("client authentication", _sender(request, credentials), limit, _MINUTE)
+    wait = is_exhausted(_FAILURES, _sender(request, credentials), limit, _MINUTE)
+    if wait is not None:
+        raise SlowDown("Too many failed client authentications.", retry_after=wait)
 
 
 def _sender(request: HttpRequest, credentials: Credentials) -> str:

@@ -24,7 +24,7 @@ def grant_type_for(request: TokenRequest) -> TokenGrant:
         UnsupportedGrantType: nobody may.
         UnauthorizedClient: this client may not.
     """
-    name = request.parameters.required("grant_type")
+    name = request.parameters["grant_type"]
     if name not in GRANT_TYPES:
         raise UnsupportedGrantType("The grant type is not supported.", parameter="grant_type")
     if name not in request.client.allowed_grant_types:

@@ -12,11 +12,10 @@ from django.utils import timezone
 from identityserver import pkce, scopes, signals
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant
-from identityserver.grant_types.base import TokenRequest, check_parties
+from identityserver.grant_types.base import TokenRequest, check_still_good
 from identityserver.models import AuthorizationCode, Client, Grant
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization, from_grant
-from identityserver.tokens.issue import ready_to_sign
 from identityserver.tokens.refresh_token import new_refresh_token
 from identityserver.vocabulary import GrantType
 
@@ -34,8 +33,7 @@ class AuthorizationCodeGrant:
 
     def authorize(self, request: TokenRequest) -> Authorization:
         """Redeem the code once; its second valid use revokes what the first one gave (RFC 6749 §4.1.2)."""
-        value = request.parameters.required("code")
-        ready_to_sign(request.client)
+        value = request.parameters["code"]
         try:
             with transaction.atomic(using=router.db_for_write(AuthorizationCode)):
                 return _redeem(digest(value), request)
@@ -56,7 +54,9 @@ def _redeem(code_digest: str, request: TokenRequest) -> Authorization:
     _check_binding(code, request.client, request.parameters)
     if not taken:
         raise _Replayed(code)
-    _check_still_good(code, now)
+    check_still_good(code, now)
+    if code.session_ended_at is not None:
+        raise InvalidGrant("The user has signed out.")
     return _authorization(code.grant, request, nonce=code.nonce, now=now)
 
 
@@ -64,34 +64,21 @@ def _check_binding(code: AuthorizationCode, client: Client, parameters: Paramete
     """The code is presented by who it was issued to, as it was asked for."""
     if code.grant.client_id != client.pk:
         raise InvalidGrant("The code was issued to another client.")
-    sent = parameters.text("redirect_uri")
+    sent = parameters.get("redirect_uri", "")
     if sent != code.redirect_uri and (sent or code.redirect_uri_was_sent):
         raise InvalidGrant("redirect_uri differs from the authorization request.", parameter="redirect_uri")
-    verifier = parameters.text("code_verifier")
+    verifier = parameters.get("code_verifier", "")
     if code.code_challenge and not pkce.verify(verifier, code.code_challenge):
         raise InvalidGrant("code_verifier does not fit the code_challenge.", parameter="code_verifier")
     if verifier and not code.code_challenge:
         raise InvalidGrant("code_verifier was sent, but no code_challenge before.", parameter="code_verifier")
 
 
-def _check_still_good(code: AuthorizationCode, now: datetime) -> None:
-    """Nothing has happened since that takes the code's worth away."""
-    grant = code.grant
-    if code.expires <= now:
-        raise InvalidGrant("The code has expired.")
-    if grant.revoked_at is not None:
-        raise InvalidGrant("The grant was revoked.")
-    check_parties(grant.user, client_enabled=code.client_enabled)
-    if code.session_ended_at is not None:
-        raise InvalidGrant("The user has signed out.")
-
-
 def _authorization(grant: Grant, request: TokenRequest, *, nonce: str, now: datetime) -> Authorization:
-    granted = scopes.resolve(request.client, grant.scopes, grant.resources)
-    resources = scopes.narrow_to_targets(granted, request.parameters.all("resource"))
-    refresh_token = ""
-    if granted.offline_access:
-        refresh_token = new_refresh_token(grant, request.client, now)
+    granted = scopes.resolve_granted(request.client, grant.scopes, grant.resources)
+    targets = request.parameters.repeated.get("resource")
+    resources = scopes.narrow_to_targets(granted, targets) if targets else granted
+    refresh_token = new_refresh_token(grant, request.client, now) if granted.offline_access else ""
     return from_grant(
         grant,
         request.client,

@@ -1,12 +1,11 @@
 """What every grant type takes and gives."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from django.contrib.auth.base_user import AbstractBaseUser
-
 from identityserver.errors import InvalidGrant
-from identityserver.models import Client
+from identityserver.models import AuthorizationCode, Client, RefreshToken
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization
 
@@ -19,15 +18,20 @@ class TokenRequest:
     parameters: Parameters
 
 
-def check_parties(user: AbstractBaseUser | None, *, client_enabled: bool) -> None:
-    """Client and user are still enabled, as read in the same statement as what they hold.
+def check_still_good(holder: AuthorizationCode | RefreshToken, now: datetime) -> None:
+    """Nothing has happened since that takes its worth away; all of it was read in one statement.
 
     Raises:
-        InvalidGrant: one is not.
+        InvalidGrant: it has expired, was revoked, or client or user are no longer enabled.
     """
-    if not client_enabled:
+    grant = holder.grant
+    if holder.expires <= now or grant.expires <= now:
+        raise InvalidGrant("It has expired.")
+    if grant.revoked_at is not None:
+        raise InvalidGrant("The grant was revoked.")
+    if not holder.client_enabled:
         raise InvalidGrant("The client is disabled.")
-    if user is None or not user.is_active:
+    if grant.user is None or not grant.user.is_active:
         raise InvalidGrant("The user is gone or inactive.")
 
 

@@ -14,7 +14,7 @@ class ClientCredentialsGrant:
         """An authorization without a user: API scopes only, and none that needs a user's permission."""
         client, parameters = request.client, request.parameters
         asked = parameters.words("scope") or scopes.every_access_scope(client)
-        resources = scopes.resolve(client, asked, parameters.all("resource"))
+        resources = scopes.resolve(client, asked, parameters.repeated.get("resource", ()))
         if resources.identity or resources.offline_access:
             raise InvalidScope("Identity scopes and offline_access need a user.", parameter="scope")
         permitted = resources.permitted_to(None)

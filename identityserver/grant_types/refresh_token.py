@@ -14,10 +14,9 @@ from identityserver import scopes, signals
 from identityserver.conf import options
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant, InvalidScope
-from identityserver.grant_types.base import TokenRequest, check_parties
+from identityserver.grant_types.base import TokenRequest, check_still_good
 from identityserver.models import Client, Grant, RefreshToken
 from identityserver.tokens.authorization import Authorization, from_grant
-from identityserver.tokens.issue import ready_to_sign
 from identityserver.tokens.refresh_token import expiry, new_refresh_token
 from identityserver.vocabulary import GrantType
 
@@ -35,8 +34,7 @@ class RefreshTokenGrant:
 
     def authorize(self, request: TokenRequest) -> Authorization:
         """Use the token; a replay revokes its family and is reported."""
-        value = request.parameters.required("refresh_token")
-        ready_to_sign(request.client)
+        value = request.parameters["refresh_token"]
         try:
             with transaction.atomic(using=router.db_for_write(RefreshToken)):
                 return _use(digest(value), request)
@@ -56,21 +54,12 @@ def _use(token_digest: str, request: TokenRequest) -> Authorization:
     token = RefreshToken.objects.filter(digest=token_digest, grant__client_id=client.pk).with_circumstances().first()
     if token is None:
         raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
-    _check_still_good(token, client, now)
+    check_still_good(token, now)
+    if client.coordinates_with_session and _session_is_over(token, now):
+        raise InvalidGrant("The user has signed out.")
     resources = _narrowed(token.grant, request)
     successor = _rotated(token, client, now) if client.rotates_refresh_tokens else _prolonged(token, client, now)
     return from_grant(token.grant, client, resources, grant_type=GrantType.REFRESH_TOKEN, refresh_token=successor)
-
-
-def _check_still_good(token: RefreshToken, client: Client, now: datetime) -> None:
-    grant = token.grant
-    if grant.revoked_at is not None:
-        raise InvalidGrant("The grant was revoked.")
-    if token.expires <= now or grant.expires <= now:
-        raise InvalidGrant("The refresh token has expired.")
-    check_parties(grant.user, client_enabled=token.client_enabled)
-    if client.coordinates_with_session and _session_is_over(token, now):
-        raise InvalidGrant("The user has signed out.")
 
 
 def _session_is_over(token: RefreshToken, now: datetime) -> bool:
@@ -82,11 +71,12 @@ def _narrowed(grant: Grant, request: TokenRequest) -> scopes.Resources:
     """The scopes for the new access token: those granted, or fewer; never one more (RFC 6749 §6)."""
     client, parameters = request.client, request.parameters
     still_allowed = [scope for scope in grant.scopes if _is_allowed(client, scope)]
-    granted = scopes.resolve(client, still_allowed, grant.resources).permitted_to(grant.user)
+    granted = scopes.resolve_granted(client, still_allowed, grant.resources).permitted_to(grant.user)
     asked = parameters.words("scope")
     if not set(asked) <= set(granted.scopes):
         raise InvalidScope("A scope was not granted.", parameter="scope")
-    return scopes.narrow_to_targets(granted.narrowed_to(asked) if asked else granted, parameters.all("resource"))
+    narrowed = granted.narrowed_to(asked) if asked else granted
+    return scopes.narrow_to_targets(narrowed, parameters.repeated.get("resource", ()))
 
 
 def _is_allowed(client: Client, scope: str) -> bool:

@@ -42,7 +42,7 @@ def read_logout_request(parameters: Parameters) -> LogoutRequest:
     Raises:
         InvalidRequest: the hint is not ours, contradicts the client_id, or the URI is not registered.
     """
-    hint = parameters.text("id_token_hint")
+    hint = parameters.get("id_token_hint", "")
     claims = verify_id_token_hint(hint) if hint else {}
     client = _client(parameters, str(claims.get("aud", "")))
     return LogoutRequest(
@@ -50,13 +50,13 @@ def read_logout_request(parameters: Parameters) -> LogoutRequest:
         hinted_subject=str(claims.get("sub", "")),
         hinted_sid=str(claims.get("sid", "")),
         post_logout_redirect_uri=_redirect_uri(client, parameters),
-        state=parameters.text("state"),
-        ui_locales=parameters.text("ui_locales"),
+        state=parameters.get("state", ""),
+        ui_locales=parameters.get("ui_locales", ""),
     )
 
 
 def _client(parameters: Parameters, hinted: str) -> Client | None:
-    named = parameters.text("client_id")
+    named = parameters.get("client_id", "")
     if named and hinted and named != hinted:
         raise InvalidRequest("The id_token_hint was issued to another client.", parameter="id_token_hint")
     client_id = named or hinted
@@ -68,7 +68,7 @@ def _client(parameters: Parameters, hinted: str) -> Client | None:
 
 def _redirect_uri(client: Client | None, parameters: Parameters) -> str:
     """Exactly one of those registered; without a client there are none."""
-    uri = parameters.text("post_logout_redirect_uri")
+    uri = parameters.get("post_logout_redirect_uri", "")
     if uri and (client is None or uri not in client.post_logout_redirect_uris):
         raise InvalidRequest(
             "The post_logout_redirect_uri is not registered for this application.",

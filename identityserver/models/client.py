@@ -228,7 +228,7 @@ class Client(models.Model):
         """Whether it cannot keep a secret (RFC 6749 §2.1)."""
         return self.token_endpoint_auth_method == AuthMethod.NONE
 
-    @property
+    @cached_property
     def accepted_auth_methods(self) -> frozenset[str]:
         """The methods by which it may authenticate."""
         registered = AuthMethod(self.token_endpoint_auth_method)
@@ -272,6 +272,11 @@ class Client(models.Model):
     def secrets_in_use(self) -> tuple["ClientSecret", ...]:
         """Its secrets; whether one has expired is asked at the time of use."""
         return tuple(self.secrets.all())
+
+    @cached_property
+    def has_guessable_secret(self) -> bool:
+        """Whether a person chose one of its secrets, so that guessing must be slowed down."""
+        return any(secret.kind == ClientSecret.Kind.TYPED for secret in self.secrets_in_use)
 
     @cached_property
     def identity_scopes(self) -> dict[str, IdentityResource]:

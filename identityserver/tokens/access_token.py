@@ -1,50 +1,67 @@
 """JWT access tokens (RFC 9068)."""
 
 import secrets
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from identityserver import jose
 from identityserver.conf import options
-from identityserver.models import Client
+from identityserver.models import ApiResource
 from identityserver.tokens import claims as user_claims
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.keys import signer
 from identityserver.vocabulary import TokenType
 
 
-def access_token(authorization: Authorization, now: datetime) -> str:
-    """A signed access token for ``authorization``, issued at ``now``."""
-    algorithm = access_token_algorithm(authorization)
-    return signer(algorithm).sign(_claims(authorization, now), typ=TokenType.ACCESS_TOKEN)
+def access_token(
+    authorization: Authorization,
+    preferred: jose.Signer,
+    now: datetime,
+    expires_in: int,
+    authentication: Mapping[str, Any],
+) -> str:
+    """A signed access token.
+
+    Args:
+        preferred: the server's key, which signs unless an API in the audience can only verify others.
+        now: when it is issued.
+        expires_in: seconds.
+        authentication: see :func:`authentication_claims`.
+    """
+    apis, issued = authorization.resources.apis, int(now.timestamp())
+    key = _signer_for(apis, preferred) if apis else preferred
+    audience = [api.name for api in apis] or [options().issuer]
+    claims: dict[str, Any] = {
+        **_granted_claims(authorization),
+        "iss": options().issuer,
+        "sub": authorization.subject,
+        "aud": audience[0] if len(audience) == 1 else audience,
+        "client_id": authorization.client.client_id,
+        "iat": issued,
+        "exp": issued + expires_in,
+        "jti": new_jti(authorization),
+        **authentication,
+    }
+    return key.sign(claims, typ=TokenType.ACCESS_TOKEN)
 
 
-def access_token_algorithm(authorization: Authorization) -> str:
-    """The server's algorithm, unless an API in the audience can only verify others."""
-    preferred = options().access_token_signing_algorithm
-    for api in authorization.resources.apis:
+def _signer_for(apis: Iterable[ApiResource], preferred: jose.Signer) -> jose.Signer:
+    for api in apis:
         allowed = api.allowed_access_token_signing_algorithms
-        if allowed and preferred not in allowed:
-            return str(allowed[0])
+        if allowed and preferred.algorithm not in allowed:
+            return signer(allowed[0])
     return preferred
 
 
-def _claims(authorization: Authorization, now: datetime) -> dict[str, Any]:
-    client, issued = authorization.client, int(now.timestamp())
-    audience = authorization.resources.audience or (options().issuer,)
-    claims: dict[str, Any] = {
-        **user_claims_for(authorization),
-        "iss": options().issuer,
-        "sub": authorization.subject,
-        "aud": audience[0] if len(audience) == 1 else list(audience),
-        "client_id": client.client_id,
-        "iat": issued,
-        "exp": issued + int(client.lifetime("access_token_lifetime").total_seconds()),
-        "jti": new_jti(authorization),
-    }
-    if authorization.scopes:
-        claims["scope"] = " ".join(authorization.scopes)
-    if authorization.user is not None:
-        claims.update(authentication_claims(authorization))
+def _granted_claims(authorization: Authorization) -> dict[str, Any]:
+    """The scope (RFC 9068 §2.2.3), what the APIs ask for about the user, and fixed claims of the client."""
+    resources = authorization.resources
+    claims: dict[str, Any] = {"scope": " ".join(resources.scopes)} if resources.scopes else {}
+    if resources.access and authorization.user is not None:
+        claims.update(_user_claims(authorization))
+    if authorization.client.claims:
+        claims.update(_client_claims(authorization))
     return claims
 
 
@@ -55,7 +72,10 @@ def new_jti(authorization: Authorization) -> str:
 
 
 def authentication_claims(authorization: Authorization) -> dict[str, Any]:
-    """How and when the user authenticated, as far as it is known (RFC 9068 §2.2.1, OpenID Connect Core §2)."""
+    """How and when the user authenticated, as far as it is known; nothing where there is no user.
+
+    The same in access token and ID token (RFC 9068 §2.2.1, OpenID Connect Core §2).
+    """
     claims: dict[str, Any] = {}
     if authorization.auth_time is not None:
         claims["auth_time"] = int(authorization.auth_time.timestamp())
@@ -66,16 +86,15 @@ def authentication_claims(authorization: Authorization) -> dict[str, Any]:
     return claims
 
 
-def user_claims_for(authorization: Authorization) -> dict[str, Any]:
-    """Claims that the APIs ask for about the user, and fixed claims of the client."""
-    client, claims = authorization.client, _client_claims(authorization.client)
-    if authorization.user is None:
-        return claims
-    names = user_claims.access_token_claims(authorization.resources)
-    own = claims if client.always_send_client_claims else {}
-    return {**own, **user_claims.claims_of(authorization.user, names, authorization.resources)}
+def _user_claims(authorization: Authorization) -> dict[str, Any]:
+    resources = authorization.resources
+    return user_claims.claims_of(authorization.user, user_claims.access_token_claims(resources), resources)
 
 
-def _client_claims(client: Client) -> dict[str, Any]:
+def _client_claims(authorization: Authorization) -> dict[str, Any]:
+    """Fixed claims of the client: where it acts for itself, and with a user where it says so."""
+    client = authorization.client
+    if authorization.user is not None and not client.always_send_client_claims:
+        return {}
     named = {client.client_claims_prefix + name: value for name, value in client.claims.items()}
     return {name: value for name, value in named.items() if name not in user_claims.PROTOCOL_CLAIMS}

@@ -45,14 +45,9 @@ class Authorization:
     refresh_token: str = ""
 
     @property
-    def scopes(self) -> tuple[str, ...]:
-        """The scopes granted, in the order of the request."""
-        return self.resources.scopes
-
-    @property
     def is_openid(self) -> bool:
         """Whether an ID token belongs to it."""
-        return self.user is not None and Scope.OPENID in self.scopes
+        return self.user is not None and Scope.OPENID in self.resources.scopes
 
 
 def from_grant(grant: Grant, client: Client, resources: Resources, **more: Any) -> Authorization:

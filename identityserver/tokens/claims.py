@@ -42,10 +42,10 @@ def access_token_claims(resources: Resources) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name not in PROTOCOL_CLAIMS))
 
 
-def claims_of(user: AbstractBaseUser, names: Iterable[str], resources: Resources) -> dict[str, Any]:
+def claims_of(user: AbstractBaseUser | None, names: Iterable[str], resources: Resources) -> dict[str, Any]:
     """The values that ``user`` has for ``names``; a claim without a value is left out (§5.3.2)."""
     wanted = tuple(names)
-    if not wanted:
+    if not wanted or user is None:
         return {}
     sources = {**_BUILT_IN, **_general_mappings(), **_mappings_of(resources)}
     claims = {name: sources[name](user) for name in wanted if name in sources}

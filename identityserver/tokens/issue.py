@@ -1,41 +1,55 @@
 """The token response (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
 
-from identityserver import signals
+from identityserver import jose, signals
 from identityserver.conf import options
 from identityserver.models import Client
-from identityserver.tokens.access_token import access_token
+from identityserver.tokens.access_token import access_token, authentication_claims
 from identityserver.tokens.authorization import Authorization
-from identityserver.tokens.id_token import id_token, id_token_algorithm
+from identityserver.tokens.id_token import id_token
 from identityserver.tokens.keys import signer
 
 
-def issue_tokens(authorization: Authorization) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Signers:
+    """The keys for one client's tokens, taken out before anything is consumed that it could not get back."""
+
+    access_token: jose.Signer
+    id_token: jose.Signer
+
+
+def signers_for(client: Client) -> Signers:
+    """The keys that sign by default what ``client`` gets.
+
+    Raises:
+        TemporarilyUnavailable: one is missing or cannot be decrypted.
+    """
+    chosen = options()
+    return Signers(
+        access_token=signer(chosen.access_token_signing_algorithm),
+        id_token=signer(client.id_token_signed_response_alg or chosen.id_token_signing_algorithm),
+    )
+
+
+def issue_tokens(authorization: Authorization, signers: Signers) -> dict[str, Any]:
     """Every token that ``authorization`` stands for, as the members of the token response."""
-    now = timezone.now()
-    token = access_token(authorization, now)
+    now, client = timezone.now(), authorization.client
+    expires_in = int(client.lifetime("access_token_lifetime").total_seconds())
+    authentication = authentication_claims(authorization)
+    token = access_token(authorization, signers.access_token, now, expires_in, authentication)
     response: dict[str, Any] = {
         "access_token": token,
         "token_type": "Bearer",
-        "expires_in": int(authorization.client.lifetime("access_token_lifetime").total_seconds()),
-        "scope": " ".join(authorization.scopes),
+        "expires_in": expires_in,
+        "scope": " ".join(authorization.resources.scopes),
     }
     if authorization.refresh_token:
         response["refresh_token"] = authorization.refresh_token
     if authorization.is_openid:
-        response["id_token"] = id_token(authorization, now, access_token=token)
+        response["id_token"] = id_token(authorization, signers.id_token, now, authentication, access_token=token)
     signals.tokens_issued.send(sender=Client, authorization=authorization, grant_type=authorization.grant_type)
     return response
-
-
-def ready_to_sign(client: Client) -> None:
-    """Have the keys at hand before anything is consumed that a client could not get back.
-
-    Raises:
-        TemporarilyUnavailable: a key is missing or cannot be decrypted.
-    """
-    signer(options().access_token_signing_algorithm)
-    signer(id_token_algorithm(client))

@@ -8,7 +8,7 @@ import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -69,8 +69,10 @@ class KeyRing:
 
 
 _rings: ConfigurationCache[str, KeyRing] = ConfigurationCache(1)
+_signers: ConfigurationCache[str, jose.Signer] = ConfigurationCache(len(Algorithm))
 _last_known: list[KeyRing] = []
 also_forget(_rings.clear)
+also_forget(_signers.clear)
 
 
 def key_ring() -> KeyRing:
@@ -94,6 +96,10 @@ def signer(algorithm: str) -> jose.Signer:
     Raises:
         TemporarilyUnavailable: it cannot be decrypted.
     """
+    return _signers.get(algorithm) or _signers.load(algorithm, partial(_find_signer, algorithm))
+
+
+def _find_signer(algorithm: str) -> jose.Signer:
     ring = key_ring()
     if not ring.has(algorithm):
         _make_next(Algorithm(algorithm), [key for key in ring.keys if key.algorithm == algorithm])
