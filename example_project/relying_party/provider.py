@@ -10,7 +10,7 @@ ISSUER: str = settings.OIDC_ISSUER  # type: ignore[misc]
 CLIENT_ID: str = settings.OIDC_CLIENT_ID  # type: ignore[misc]
 CLIENT_SECRET: str = settings.OIDC_CLIENT_SECRET  # type: ignore[misc]
 NOTES_API: str = settings.NOTES_API  # type: ignore[misc]
-SCOPE = "openid profile email offline_access notes.read notes.write"
+SCOPE = "openid profile email notes.read notes.write"
 
 oauth = OAuth()
 oauth.register(
@@ -19,7 +19,7 @@ oauth.register(
     client_secret=CLIENT_SECRET,
     server_metadata_url=f"{ISSUER}/.well-known/openid-configuration",
     client_kwargs={
-        "scope": SCOPE,
+        "scope": f"{SCOPE} offline_access",
         "code_challenge_method": "S256",
         "default_timeout": 10,
         "hooks": {"response": record_response},  # to show the messages; an application of yours needs no such line

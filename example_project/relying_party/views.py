@@ -14,11 +14,12 @@ from django.views.decorators.http import require_GET, require_POST
 from joserfc.errors import JoseError
 
 from example_project.relying_party import tokens
-from example_project.relying_party.provider import ISSUER, NOTES_API, provider
+from example_project.relying_party.provider import ISSUER, NOTES_API, SCOPE, provider
 from example_project.relying_party.traffic import record_redirect, traffic
 
 View = Callable[[HttpRequest], HttpResponse]
-PROMPTS = {"login", "none", "consent"}
+# What a button may ask for. Silently, without what the person must be asked about each time: offline access.
+PROMPTS = {"login": {"prompt": "login"}, "none": {"prompt": "none", "scope": SCOPE}}
 
 # OpenID Connect Core §3.1.2.6: what a provider answers when it was to show no page (prompt=none).
 NEEDS_A_PAGE = ("login_required", "consent_required", "interaction_required", "account_selection_required")
@@ -85,9 +86,10 @@ def home(request: HttpRequest) -> HttpResponse:
 @shows_errors
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Send the browser to the provider; Authlib keeps state, nonce and the PKCE verifier in the session."""
-    extra = {"prompt": prompt} if (prompt := request.POST.get("prompt")) in PROMPTS else {}
     response: HttpResponseRedirect = provider.authorize_redirect(
-        request, request.build_absolute_uri(reverse("callback")), **extra
+        request,
+        request.build_absolute_uri(reverse("callback")),
+        **PROMPTS.get(request.POST.get("prompt", ""), {}),
     )
     record_redirect("Authorization request", response.url)
     return response

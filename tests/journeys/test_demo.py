@@ -12,6 +12,8 @@ from tests.journeys.demo_process import Demo, free_ports, new_home
 
 pytestmark = pytest.mark.browser
 
+expect.set_options(timeout=30_000)  # milliseconds: a machine that runs other tests beside is slow
+
 ARTEFACTS = Path("artefacts") / "demo"
 SIZES = {"narrow": {"width": 320, "height": 720}, "wide": {"width": 1280, "height": 900}}
 
@@ -200,8 +202,7 @@ def test_a_wrong_password_says_so_and_lets_one_try_again(visitor: Visitor):
     visitor.sees_heading("Signed in as Alice Example")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "scheme"), [("narrow", "dark"), ("wide", "light")])
 def test_the_pages_can_be_used_by_everybody(chromium: Browser, demo: Demo, size: str, scheme: str):
     """WCAG 2.2 AA as far as axe can tell, and no scrolling sideways."""
     context = chromium.new_context(viewport=SIZES[size], color_scheme=scheme)
