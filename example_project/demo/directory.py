@@ -9,7 +9,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 def demo_directory() -> Path:
     """``.demo`` beside ``manage.py``, or what ``DEMO_DIRECTORY`` names; only its owner can read it."""
-    directory = Path(os.environ.get("DEMO_DIRECTORY", BASE_DIR / ".demo")).resolve()
+    directory = Path(os.environ.get("DEMO_DIRECTORY") or BASE_DIR / ".demo").resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
 
