@@ -71,7 +71,7 @@ class ConsentPage(AuthorizationPage):
             self.problem = _("Choose what to allow, or deny it all.")
             return self.show(request, scopes, remember=remember)
         if not self.waiting.approve(self.session.sid, [*self.needed.known.scopes, *scopes], remember=remember):
-            self.problem = _("You have signed in anew since this page was shown. Please look at it again.")
+            self.problem = _("You signed in again after this page was shown. Please check it once more.")
             return self.show(request, scopes, remember=remember)
         self.tell(signals.consent_granted, scopes)
         return self.resume(request)

@@ -33,6 +33,7 @@ from identityserver.pages.authorization import AuthorizationPage
 from identityserver.pages.base import HostedPage
 from identityserver.web import pending, rate_limits
 from identityserver.web.address import client_address
+from identityserver.web.reading import names
 from identityserver.web.session import current_session
 from identityserver.web.sign_in import sign_in
 
@@ -179,7 +180,7 @@ class RequestLoginPage(AuthorizationPage, SiteLoginPage):
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """The client, and whether the account is settled."""
         handle = pending.handle_of(request)
-        again = _("%(client)s asks to make sure that it is you.") % {"client": self.client.name}
+        again = _("%(client)s asks you to confirm that it is you.") % {"client": self.client.name}
         return {
             "title_parts": [_("Sign in again") if self.only else _("Sign in"), self.client.name],
             "client": self.client,
@@ -198,8 +199,7 @@ class RequestLoginPage(AuthorizationPage, SiteLoginPage):
 @csrf_exempt
 def login_page(request: HttpRequest) -> HttpResponseBase:
     """The login page for an authorization request where the URL or form names one, else that of the site."""
-    named = pending.PARAMETER in request.GET or pending.PARAMETER in request.POST
-    return _request_login(request) if named else _site_login(request)
+    return _request_login(request) if names(request, pending.PARAMETER) else _site_login(request)
 
 
 _request_login = RequestLoginPage.as_view()

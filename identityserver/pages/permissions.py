@@ -64,7 +64,7 @@ def access_permissions(resources: Resources) -> list[Permission]:
 def offline_permission(resources: Resources) -> list[Permission]:
     """What a refresh token means (OpenID Connect Core §11), where one is asked for."""
     display_name = _("Keep access while you are away")
-    description = _("The application can go on with what you allow here when you are not using it.")
+    description = _("The application may use what you allow here even when you are not using it.")
     offered = Permission(name=Scope.OFFLINE_ACCESS, display_name=display_name, description=description)
     return [offered] if resources.offline_access else []
 
@@ -122,7 +122,7 @@ _LABELS = {
     "family_name": gettext_lazy("Family name"),
     "middle_name": gettext_lazy("Middle name"),
     "nickname": gettext_lazy("Nickname"),
-    "preferred_username": gettext_lazy("User name"),
+    "preferred_username": gettext_lazy("Username"),
     "profile": gettext_lazy("Profile page"),
     "picture": gettext_lazy("Picture"),
     "website": gettext_lazy("Website"),

@@ -60,18 +60,18 @@ def _sentence(error: ProtocolError) -> str:
     if _is_our_fault(error):
         return _("Something on our side does not answer. Nothing has been changed.")
     if isinstance(error, RequestAnswered):
-        return _("What it was for is done already, took too long, or was begun in another browser.")
+        return _("What you were doing here is finished, has expired, or was started in another browser.")
     match error.parameter:
         case "redirect_uri":
-            return _("The application asks to be answered at an address that is not registered for it.")
+            return _("The application asks to send you to an address that is not registered for it.")
         case "client_id":
             return _("The application that sent you here is not registered here.")
         case "post_logout_redirect_uri":
-            return _("The application wants you back at an address that is not registered for it.")
+            return _("The application asks to send you back to an address that is not registered for it.")
         case "id_token_hint":
             return _("The application could not prove that it had signed you in.")
         case "response_type":
-            return _("The application asks for an answer of a kind that it cannot have.")
+            return _("The application asks for a kind of answer that is not offered to it.")
     return _("The application made a request that cannot be understood.")
 
 

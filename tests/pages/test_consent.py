@@ -200,7 +200,7 @@ class TestWhoseAnswerItIs:
         token = alice.browser.open("/account/login").fields["csrfmiddlewaretoken"]
         fields = {**page.fields, "allow": "yes", "csrfmiddlewaretoken": token}
         again = alice.browser.submit(page.url, fields)
-        assert again.shows("You have signed in anew since this page was shown.")
+        assert again.shows("You signed in again after this page was shown.")
         assert again.shows("<bdi>bob</bdi>")
         assert elsewhere.url
         assert again.allow().code

@@ -100,10 +100,10 @@ def app(relying_party, api, callback):
 @pytest.fixture
 def unwieldy(relying_party, api):
     """A client nobody has looked at, with names that are hard to lay out."""
-    ApiScope.objects.filter(name="notes.write").update(display_name=LONG_NAME.strip(), description=LONG_NAME * 3)
+    ApiScope.objects.create(name="notes.all", display_name=LONG_NAME.strip(), description=LONG_NAME * 3)
     host = "a-long-name-of-a-subdomain.of-some-department." + "d" * 60 + ".example"
     return relying_party(
-        scopes="openid profile email notes.write",
+        scopes="openid profile email notes.all",
         name=LONG_NAME.strip(),
         redirect_uris=[f"https://{host}/callback"],
         require_consent=True,

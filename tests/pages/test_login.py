@@ -210,7 +210,7 @@ class TestReauthentication:
     def test_the_account_is_settled(self, alice, web_app, person):
         page = alice.browser.authorize(web_app, prompt="login")
         assert page.shows("<h1>Sign in again</h1>")
-        assert page.shows("Web app asks to make sure that it is you.")
+        assert page.shows("Web app asks you to confirm that it is you.")
         assert page.shows("alice")
         bob = person("bob")
         bob.user.set_password("another")
