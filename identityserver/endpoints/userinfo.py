@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from identityserver.clients import find_client
 from identityserver.endpoints.base import FORM, ProtocolEndpoint, body_of, error_response, json_response, report
@@ -95,9 +94,12 @@ def _userinfo(presented: str) -> dict[str, Any]:
 
 
 def _live_grant(token: AccessTokenClaims) -> Grant:
-    """The grant of the token, neither revoked nor of a user or client that is gone; one query."""
+    """The grant of the token, neither revoked nor of a user or client that is gone; one query.
+
+    Its age does not matter: the last access token that it gave lives on by its own expiry.
+    """
     grant = Grant.objects.filter(pk=token.grant_id).select_related("user", "client").first() if token.grant_id else None
-    if grant is None or grant.revoked_at is not None or grant.expires <= timezone.now():
+    if grant is None or grant.revoked_at is not None:
         raise InvalidToken("The access token was revoked.")
     if not grant.client.enabled or grant.user is None or not grant.user.is_active:
         raise InvalidToken("The client or the user is disabled.")

@@ -90,7 +90,7 @@ def _authorization(grant: Grant, request: TokenRequest, *, nonce: str, now: date
 
 
 def grant_lifetime(client: Client, resources: scopes.Resources) -> timedelta:
-    """How long a grant made by a code lives: as long as its last token can."""
+    """How long a grant made by a code may be used: as long as its refresh tokens, or else its access token."""
     if resources.offline_access:
         return client.lifetime("refresh_token_absolute_lifetime")
     return client.lifetime("authorization_code_lifetime") + client.lifetime("access_token_lifetime")
