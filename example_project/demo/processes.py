@@ -18,8 +18,8 @@ READY_WITHIN = 60.0  # seconds; a cold disk is slow
 STOPPED_WITHIN = 10.0
 
 
-class Stopped(Exception):  # a request, not an error
-    """Somebody asked the demo to stop."""
+class Stopped(BaseException):
+    """Somebody asked the demo to stop. No ``except Exception`` on the way may think otherwise."""
 
 
 class Server:

@@ -50,9 +50,7 @@ def create_client(wanted: NewClient) -> CreatedClient:
         client.save()
         client.identity_resources.set(scopes.identity_resources)
         client.api_scopes.set(scopes.api_scopes)
-        return CreatedClient(
-            client=client, secret="" if client.is_public else ClientSecret.generate(client)[1]
-        )
+        return CreatedClient(client=client, secret="" if client.is_public else ClientSecret.generate(client)[1])
 
 
 def unsaved_client(wanted: NewClient, *, offline_access: bool) -> Client:
@@ -91,9 +89,7 @@ def refuse_what_needs_a_user(wanted: NewClient, scopes: "RequestedScopes") -> No
 
 def origins(redirect_uris: Sequence[str]) -> list[str]:
     """The web origins that the redirect URIs belong to, each once, in order."""
-    parsed = [
-        parts for uri in redirect_uris if (parts := uris.parse(uri)) and parts.scheme in {"http", "https"}
-    ]
+    parsed = [parts for uri in redirect_uris if (parts := uris.parse(uri)) and parts.scheme in {"http", "https"}]
     return list(dict.fromkeys(f"{parts.scheme}://{parts.netloc}".lower() for parts in parsed))
 
 

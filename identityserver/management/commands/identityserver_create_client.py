@@ -6,8 +6,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from identityserver.conf import options
 from identityserver.configuration.create import CreatedClient, NewClient, create_client
+from identityserver.configuration.environment import environment_file
 from identityserver.configuration.presets import PRESETS
 
 
@@ -21,9 +21,7 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--preset", required=True, choices=PRESETS, help="The kind of software; see below."
-        )
+        parser.add_argument("--preset", required=True, choices=PRESETS, help="The kind of software; see below.")
         parser.add_argument("--name", required=True, help="The name people see when they sign in.")
         parser.add_argument("--client-id", default="", help="Its identifier; a random one unless given.")
         for option in ("--redirect-uri", "--post-logout-redirect-uri"):
@@ -84,13 +82,8 @@ def option_of(field: str) -> str:
 def summary(created: CreatedClient) -> str:
     """What to put into the client's configuration, as lines of a ``.env`` file with a comment on top."""
     client = created.client
-    lines = [
-        f"# {client.name}",
-        f"OIDC_ISSUER={options().issuer}",
-        f"OIDC_CLIENT_ID={client.client_id}",
-    ]
     if created.secret:
-        lines += [f"OIDC_CLIENT_SECRET={created.secret}", "# The secret is shown only now: it is not stored."]
+        remark = "# The secret is shown only now: it is not stored."
     else:
-        lines.append("# A public client: it has no secret, and proves itself with PKCE.")
-    return "\n".join(lines)
+        remark = "# A public client: it has no secret, and proves itself with PKCE."
+    return "\n".join([f"# {client.name}", environment_file(client, created.secret), remark])
