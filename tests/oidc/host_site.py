@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.contrib.auth import (
     aauthenticate,
@@ -14,6 +15,7 @@ from django.contrib.auth import (
     update_session_auth_hash,
 )
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.middleware import get_user
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView, PasswordResetConfirmView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -152,6 +154,18 @@ async def aflush(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+async def aforget_user(request: HttpRequest) -> HttpResponse:
+    await request.session.apop("_auth_user_id")
+    return HttpResponse()
+
+
+async def alook_and_clear(request: HttpRequest) -> HttpResponse:
+    assert (await request.auser()).is_authenticated
+    await request.session.acycle_key()
+    request.session.clear()
+    return HttpResponse()
+
+
 async def aclear(request: HttpRequest) -> HttpResponse:
     request.session.clear()
     return HttpResponse()
@@ -160,7 +174,8 @@ async def aclear(request: HttpRequest) -> HttpResponse:
 def send_to_login(request: HttpRequest) -> HttpResponse:
     """As the authorization endpoint does where the site has a login page of its own."""
     sign_out_stranger(request)
-    return HttpResponse()
+    later = (request.user, async_to_sync(request.auser)(), get_user(request))
+    return JsonResponse([user.get_username() for user in later], safe=False)
 
 
 def reading_middleware(get_response: Callable[[HttpRequest], HttpResponse]):
@@ -197,6 +212,8 @@ VIEWS: tuple[Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]], ..
     alog_out,
     aflush,
     aclear,
+    aforget_user,
+    alook_and_clear,
 )
 
 if not admin.site.is_registered(get_user_model()):

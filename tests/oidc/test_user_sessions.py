@@ -530,10 +530,10 @@ class TestSessionsFromBeforeInstallation:
     def test_the_sites_login_page_does_not_send_them_round_in_circles(self, long_signed_in):
         """One that sends back whoever is signed in: so they are signed out before they are sent there."""
         assert long_signed_in.get("/welcoming_login").status_code == 302
-        long_signed_in.get("/send_to_login")
+        assert long_signed_in.get("/send_to_login").json() == ["", "", ""]
         assert long_signed_in.get("/welcoming_login").status_code == 200
         sid = long_signed_in.sign_in("alice")
-        long_signed_in.get("/send_to_login")
+        assert long_signed_in.get("/send_to_login").json() == ["alice", "alice", "alice"]
         assert long_signed_in.sid == sid
 
     def test_signing_out_works(self, long_signed_in):
@@ -610,14 +610,15 @@ class TestSitesWithATransactionPerRequest:
 
 
 class TestMiddleware:
-    def test_a_middleware_before_it_may_have_read_the_session(self, settings, browser):
+    @pytest.mark.parametrize("page", ["/flush", "/clear"])
+    def test_a_middleware_before_it_may_have_read_the_session(self, settings, browser, page):
         settings.MIDDLEWARE = [
             *(name for name in settings.MIDDLEWARE if "UserSessionMiddleware" not in name),
             "tests.oidc.host_site.reading_middleware",
             "identityserver.web.session.UserSessionMiddleware",
         ]
         sid = browser.sign_in("alice")
-        browser.post("/flush")
+        browser.post(page)
         assert ended_for(sid) == "signed_out"
 
     def test_an_authentication_middleware_of_the_site_may_know_no_auser(self, alice, rf):
@@ -655,7 +656,7 @@ class TestAsynchronousSites:
         assert visit("/who").json() == {"user": "alice", "sid": sid, "cart": None}
         assert visit("/awho").json() == {"user": "alice"}
 
-    @pytest.mark.parametrize("page", ["/alog_out", "/aflush", "/aclear"])
+    @pytest.mark.parametrize("page", ["/alog_out", "/aflush", "/aclear", "/aforget_user", "/alook_and_clear"])
     def test_any_way_out_ends_it(self, visit, page):
         visit("/alog_in", username="alice", password=PASSWORD)
         visit(page)
