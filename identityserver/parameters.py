@@ -13,7 +13,8 @@ from identityserver.errors import InvalidRequest
 #: Parameters that may be repeated: RFC 8707 §2 and RFC 8693 §2.1.
 REPEATABLE = frozenset({"resource", "audience"})
 
-#: Longest value in characters. JWTs may be large; whatever else is stored has its column's width.
+#: Longest value in octets of UTF-8. JWTs may be large; whatever else is stored has its column's width, and what is
+#: echoed fits into a Location, percent-encoded (Django redirects to no more than 16384 characters).
 _JWT_LENGTH = 50_000
 _LENGTHS = {
     "assertion": _JWT_LENGTH,
@@ -68,7 +69,7 @@ class Parameters(dict[str, str]):
         for name, value in _pairs(encoded) if encoded else ():
             if not value:
                 continue
-            too_long = len(value) > _LENGTHS.get(name, _LENGTH) or len(name) > _NAME_LENGTH
+            too_long = len(value.encode()) > _LENGTHS.get(name, _LENGTH) or len(name) > _NAME_LENGTH
             if too_long or _CONTROL.search(name) or _CONTROLS.get(name, _CONTROL).search(value):
                 problem = "is too long" if too_long else "has a control character"
                 raise InvalidRequest(f"The parameter {_shown(name)} {problem}.", parameter=_shown(name))

@@ -1,5 +1,7 @@
 """The ``claims`` parameter (OpenID Connect Core §5.5)."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +10,9 @@ from identityserver.errors import InvalidRequest
 from identityserver.parameters import Parameters
 
 _MEMBERS = ("userinfo", "id_token")
+
+#: What a JSON escape can say and no database keeps: NUL and halves of surrogate pairs (RFC 8259 §8.2).
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def read_claims(parameters: Parameters) -> Mapping[str, Any]:
@@ -24,7 +29,7 @@ def read_claims(parameters: Parameters) -> Mapping[str, Any]:
     except jose.InvalidJws:
         raise InvalidRequest("claims must be a JSON object.", parameter="claims") from None
     claims = {member: asked[member] for member in _MEMBERS if asked.get(member) is not None}
-    if not all(_is_well_formed(wanted) for wanted in claims.values()):
+    if not all(_is_well_formed(wanted) and _is_storable(wanted) for wanted in claims.values()):
         raise InvalidRequest("claims must name each claim with null or an object.", parameter="claims")
     return claims
 
@@ -56,3 +61,18 @@ def _is_request(request: Any) -> bool:
         and isinstance(request.get("essential", False), bool)
         and isinstance(request.get("values", []), list)
     )
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether every database keeps it as JSON: PostgreSQL refuses some text, and none has infinity."""
+    match value:
+        case str():
+            return _NO_TEXT.search(value) is None
+        case float():
+            return math.isfinite(value)
+        case dict():
+            return all(_is_storable(name) and _is_storable(part) for name, part in value.items())
+        case list():
+            return all(_is_storable(part) for part in value)
+        case _:
+            return True

@@ -32,6 +32,7 @@ from identityserver.pkce import METHOD as S256
 from identityserver.vocabulary import Prompt, ResponseMode
 from identityserver.web import pending
 from identityserver.web.error_page import render_error
+from identityserver.web.reading import query_value
 from identityserver.web.session import current_session
 
 
@@ -42,10 +43,10 @@ class BrowserEndpoint(ProtocolEndpoint):
         """Send the error to the client where it is trusted, and show it to the person where not."""
         if isinstance(error, RedirectableError):
             return _tell_client(request, error.destination, error.error)
-        client_id = request.GET.get("client_id", "")
+        client_id = query_value(request, "client_id")
         report(request, error, self.name, client_id)
         client = None if error.status >= 500 or error.parameter == "client_id" else _known(client_id)
-        return render_error(request, error, client=client, ui_locales=request.GET.get("ui_locales", ""))
+        return render_error(request, error, client=client, ui_locales=query_value(request, "ui_locales"))
 
 
 class AuthorizationEndpoint(BrowserEndpoint):
@@ -135,7 +136,7 @@ def _answer(
 def _tell_client(
     request: HttpRequest, destination: Destination, error: ProtocolError, client_id: str = ""
 ) -> HttpResponse:
-    report(request, error, AuthorizationEndpoint.name, client_id or request.GET.get("client_id", ""))
+    report(request, error, AuthorizationEndpoint.name, client_id or query_value(request, "client_id"))
     return deliver(request, destination, failure(destination, error))
 
 

@@ -46,7 +46,7 @@ class UserSessionManager(models.Manager["UserSession"]):
             last_seen=now,
             expires=min(expires or latest, latest),
             ip=ip,
-            user_agent=user_agent[:255],
+            user_agent="".join(character if character.isprintable() else " " for character in user_agent[:255]),
         )
 
     def live(self, sid: str) -> "UserSession | None":

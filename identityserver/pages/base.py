@@ -16,9 +16,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 
 from identityserver import signals
-from identityserver.errors import ProtocolError, TemporarilyUnavailable
+from identityserver.errors import MethodNotAllowed, ProtocolError, TemporarilyUnavailable
 from identityserver.web import csrf
 from identityserver.web.error_page import render_error
+from identityserver.web.reading import check_readable
 from identityserver.web.rendering import language_for, render_page
 
 logger = logging.getLogger("identityserver")
@@ -32,7 +33,7 @@ class HostedPage(View, ABC):
     #: The URL's name.
     name: ClassVar[str]
 
-    http_method_names: Sequence[str] = ("get", "head", "post", "options")
+    http_method_names: Sequence[str] = ("get", "head", "post")
 
     #: What is wrong, to be said at the top of the page, and its status.
     problem = ""
@@ -43,6 +44,7 @@ class HostedPage(View, ABC):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """The page in the language asked for, or an error page."""
         try:
+            self.check(request)
             self.find(request)
             with translation.override(language_for(self.ui_locales)):
                 response = self.answer(request)
@@ -54,6 +56,17 @@ class HostedPage(View, ABC):
             response = self.refuse(request, unavailable)
         csrf.keep_token(request, response)
         return response
+
+    def check(self, request: HttpRequest) -> None:
+        """Refuse what no page is made for, before anything is looked up.
+
+        Raises:
+            MethodNotAllowed: another method than the page's.
+            InvalidRequest: the query or the form cannot be read.
+        """
+        if (request.method or "").lower() not in self.http_method_names:
+            raise MethodNotAllowed("The page does not know this method.")
+        check_readable(request)
 
     def find(self, request: HttpRequest) -> None:
         """Look up what the page is about, before anything is said."""
@@ -85,4 +98,7 @@ class HostedPage(View, ABC):
     def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
         """The error page, and an event that staff find by its reference."""
         signals.request_refused.send(sender=type(self), error=error, endpoint=self.name, client_id="", request=request)
-        return render_error(request, error)
+        response = render_error(request, error)
+        if isinstance(error, MethodNotAllowed):
+            response["Allow"] = ", ".join(name.upper() for name in self.http_method_names)
+        return response

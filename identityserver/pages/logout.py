@@ -94,7 +94,7 @@ class SignedOutPage(_LogoutStep):
     """The last page."""
 
     name = "signed_out"
-    http_method_names = ("get", "head", "options")
+    http_method_names = ("get", "head")
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Says that it is done, and the way back or why there is none."""

@@ -14,6 +14,7 @@ from identityserver import digests
 from identityserver.conf import options
 from identityserver.models.requests import PendingRequest
 from identityserver.web.headers import no_store
+from identityserver.web.reading import query_value
 
 #: The parameter, in URLs and forms, that holds the handle.
 PARAMETER = "request"
@@ -27,7 +28,7 @@ Pending = TypeVar("Pending", bound=PendingRequest)
 
 def handle_of(request: HttpRequest) -> str:
     """The handle that the URL or the form names, or ``""`` for what cannot be one."""
-    handle = request.POST.get(PARAMETER) or request.GET.get(PARAMETER) or ""
+    handle = request.POST.get(PARAMETER) or query_value(request, PARAMETER)
     return handle if len(handle) == digests.LENGTH and handle.isascii() and handle.isprintable() else ""
 
 
