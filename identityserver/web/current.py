@@ -1,24 +1,39 @@
-"""The request that is being served, for receivers of signals that carry none (a model's ``post_save``)."""
+"""The visit being served: its request, for receivers of signals that carry none, and events that wait for its end."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from typing import Self
 
 from django.http import HttpRequest
 
-_request: ContextVar[HttpRequest | None] = ContextVar("identityserver_request", default=None)
+from identityserver.models import Event
+
+
+class Visit:
+    """One request while it is served; threads that asgiref starts for it see it too."""
+
+    __slots__ = ("_token", "events", "request")
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.events: list[Event] = []
+
+    def __enter__(self) -> Self:
+        self._token: Token[Visit | None] = _visit.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _visit.reset(self._token)
+
+
+_visit: ContextVar[Visit | None] = ContextVar("identityserver_visit", default=None)
+
+
+def current_visit() -> Visit | None:
+    """The visit in this context, or ``None`` outside of one."""
+    return _visit.get()
 
 
 def current_request() -> HttpRequest | None:
     """The request being served in this context, or ``None`` outside of one."""
-    return _request.get()
-
-
-@contextmanager
-def serving(request: HttpRequest) -> Iterator[None]:
-    """Make ``request`` the current one; threads that asgiref starts for it see it too."""
-    token = _request.set(request)
-    try:
-        yield
-    finally:
-        _request.reset(token)
+    visit = _visit.get()
+    return visit.request if visit is not None else None

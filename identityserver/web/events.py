@@ -7,9 +7,7 @@ transaction. What anybody on the network can cause is written down so many times
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from functools import partial
 
 from django import db
@@ -20,7 +18,7 @@ from django.utils import timezone
 from identityserver.conf import imported, options
 from identityserver.models import Event
 from identityserver.web.address import client_address
-from identityserver.web.current import current_request
+from identityserver.web.current import current_request, current_visit
 
 logger = logging.getLogger("identityserver.events")
 
@@ -31,8 +29,6 @@ STORED_PER_ADDRESS, STORED_IN_ALL = 30, 300
 #: How much of the texts without a limit of their own is kept.
 _TEXT_LENGTH = 2000
 _LOGGED = ("outcome", "reference", "client", "user", "session", "ip", "code", "detail")
-
-_waiting: ContextVar[list[Event] | None] = ContextVar("identityserver_events", default=None)
 
 
 def happened(kind: str, said: Mapping[str, str], *, failed: bool = False, request: HttpRequest | None = None) -> Event:
@@ -54,9 +50,9 @@ def is_of_interest(kind: str) -> bool:
 def store(event: Event) -> None:
     """Log it, and write it down as soon as no rollback can undo that."""
     log(event)
-    waiting = _waiting.get()
-    if waiting is not None:
-        waiting.append(event)
+    visit = current_visit()
+    if visit is not None:
+        visit.events.append(event)
     elif transaction.get_connection(_database()).in_atomic_block:
         transaction.on_commit(partial(write, [event]), using=_database(), robust=True)
     else:
@@ -69,17 +65,6 @@ def store_sparingly(event: Event) -> None:
         store(event)
     else:
         log(event)
-
-
-@contextmanager
-def collected() -> Iterator[list[Event]]:
-    """Let events wait in the list that this gives; who asked for it hands it to :func:`write`."""
-    waiting: list[Event] = []
-    token = _waiting.set(waiting)
-    try:
-        yield waiting
-    finally:
-        _waiting.reset(token)
 
 
 def write(events: list[Event]) -> None:

@@ -23,9 +23,9 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from identityserver.conf import options
-from identityserver.models import Event, UserSession
+from identityserver.models import UserSession
 from identityserver.web import events
-from identityserver.web.current import serving
+from identityserver.web.current import Visit
 from identityserver.web.watch import SID_KEY, SessionWatch, sid_of
 
 __all__ = ["SID_KEY", "EndReason", "UserSessionMiddleware", "current_session"]
@@ -145,23 +145,23 @@ class UserSessionMiddleware:
 
     def serve(self, request: HttpRequest) -> HttpResponseBase:
         """Serve a request in a synchronous stack."""
-        with serving(request), events.collected() as waiting:
+        with Visit(request) as visit:
             watch = _couple(request)
             try:
                 response: HttpResponseBase = self.get_response(request)
             finally:
-                _conclude(request, watch, waiting)
+                _conclude(visit, watch)
             return response
 
     async def serve_async(self, request: HttpRequest) -> HttpResponseBase:
         """Serve a request in an asynchronous stack; a thread concludes it where there is anything to do."""
-        with serving(request), events.collected() as waiting:
+        with Visit(request) as visit:
             watch = _couple(request)
             try:
                 response: HttpResponseBase = await self.get_response(request)
             finally:
-                if waiting or watch.noted or watch.was_cleared_unread:
-                    await sync_to_async(_conclude)(request, watch, waiting)
+                if visit.events or watch.noted or watch.was_cleared_unread:
+                    await sync_to_async(_conclude)(visit, watch)
                 watch.unwrap()
             return response
 
@@ -175,13 +175,14 @@ def _couple(request: HttpRequest) -> SessionWatch:
     return SessionWatch(request.session)
 
 
-def _conclude(request: HttpRequest, watch: SessionWatch, waiting: list[Event]) -> None:
+def _conclude(visit: Visit, watch: SessionWatch) -> None:
     """End what the browser has lost, then write down what happened: both after any rollback of the view."""
+    request = visit.request
     for sid in watch.lost(request.session):
         if (session := found_session(request, sid)) is not None:
             has_other = sid_of(request.session) is not None
             session.end(EndReason.OTHER_USER if has_other else EndReason.SIGNED_OUT)
-    events.write(waiting)
+    events.write(visit.events)
     watch.unwrap()
 
 
