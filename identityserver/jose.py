@@ -49,6 +49,10 @@ class InvalidJws(ValueError):
     """The token is malformed, its algorithm, type or key is not allowed, or its signature is wrong."""
 
 
+class UnknownKey(InvalidJws):
+    """The token names a key that is not among those given."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
     """A generated key pair; ``kid`` is its RFC 7638 thumbprint."""
@@ -161,14 +165,15 @@ def verify(token: str, verifiers: Mapping[str, Verifier], *, types: Collection[s
         types: the acceptable ``typ`` header values, compared without case (RFC 7515 §4.1.9).
 
     Raises:
-        InvalidJws: anything else.
+        UnknownKey: its kid is not among them.
+        InvalidJws: anything else is wrong.
     """
     jws = parse(token)
     if str(jws.header.get("typ", "")).lower() not in {typ.lower() for typ in types}:
         raise InvalidJws("The token is of another type.")
     verifier = verifiers.get(str(jws.header.get("kid", "")))
     if verifier is None:
-        raise InvalidJws("The token names an unknown key.")
+        raise UnknownKey("The token names an unknown key.")
     verifier.verify(jws)
     return jws.claims
 

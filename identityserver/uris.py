@@ -66,7 +66,7 @@ def web_uri_problem(uri: str) -> str:
     parts = parse(uri)
     if parts is None or not parts.hostname:
         return "It is not a valid absolute URI."
-    if not _is_host(parts.hostname):
+    if not _is_host(parts):
         return "Its host name is malformed."
     if parts.username is not None or parts.password is not None:
         return "It must not hold a user name or password."
@@ -107,8 +107,12 @@ def _without_port(parts: SplitResult) -> tuple[str, str | None, str, str, str]:
     return parts.scheme, parts.hostname, parts.path, parts.query, parts.fragment
 
 
-def _is_host(host: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(host))
-    except ValueError:
+def _is_host(parts: SplitResult) -> bool:
+    """A DNS name, an IPv4 address, or in brackets an IPv6 address without a zone (RFC 3986 §3.2.2)."""
+    host = parts.hostname or ""
+    if "[" not in parts.netloc:
         return _HOST.fullmatch(host) is not None and len(host) <= 253
+    try:
+        return "%" not in host and bool(ipaddress.IPv6Address(host))
+    except ValueError:
+        return False

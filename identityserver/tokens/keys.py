@@ -6,6 +6,7 @@ sign and published after. The oldest eligible key signs, so all workers agree.
 
 import functools
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -71,6 +72,7 @@ class KeyRing:
 _rings: ConfigurationCache[str, KeyRing] = ConfigurationCache(1)
 _signers: ConfigurationCache[str, jose.Signer] = ConfigurationCache(len(Algorithm))
 _last_known: list[KeyRing] = []
+_renewed = [float("-inf")]
 also_forget(_rings.clear)
 also_forget(_signers.clear)
 
@@ -88,6 +90,14 @@ def key_ring() -> KeyRing:
         return _last_known[0]
     _last_known[:] = [ring]
     return ring
+
+
+def renewed_ring() -> KeyRing:
+    """The ring read anew, at most once a second: another worker may have made a key a moment ago."""
+    if time.monotonic() - _renewed[0] >= 1:
+        _renewed[0] = time.monotonic()
+        _rings.clear()
+    return key_ring()
 
 
 def signer(algorithm: str) -> jose.Signer:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from identityserver import jose
 from identityserver.conf import options
 from identityserver.errors import InvalidRequest, InvalidToken
-from identityserver.tokens.keys import key_ring
+from identityserver.tokens.keys import key_ring, renewed_ring
 from identityserver.vocabulary import TokenType
 
 _ACCESS_TOKEN_TYPES = (TokenType.ACCESS_TOKEN.value, "application/at+jwt")
@@ -58,7 +58,7 @@ def verify_access_token(token: str, *, audiences: Collection[str] | None) -> Acc
         InvalidToken: it is not good here. An ID token never is (RFC 8725 §3.11).
     """
     try:
-        claims = jose.verify(token, key_ring().verifiers, types=_ACCESS_TOKEN_TYPES)
+        claims = _signed_here(token, _ACCESS_TOKEN_TYPES)
         verified = _read(claims)
     except (jose.InvalidJws, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidToken("The access token is malformed or not from here.", detail=str(error)) from error
@@ -81,7 +81,7 @@ def verify_id_token_hint(token: str) -> dict[str, Any]:
         InvalidRequest: it was not signed here.
     """
     try:
-        claims = jose.verify(token, key_ring().verifiers, types=_ID_TOKEN_TYPES)
+        claims = _signed_here(token, _ID_TOKEN_TYPES)
     except jose.InvalidJws as error:
         raise InvalidRequest(
             "The id_token_hint is not from here.", detail=str(error), parameter="id_token_hint"
@@ -89,6 +89,13 @@ def verify_id_token_hint(token: str) -> dict[str, Any]:
     if claims.get("iss") != options().issuer or not isinstance(claims.get("sub"), str):
         raise InvalidRequest("The id_token_hint is from another issuer.", parameter="id_token_hint")
     return claims
+
+
+def _signed_here(token: str, types: Collection[str]) -> dict[str, Any]:
+    try:
+        return jose.verify(token, key_ring().verifiers, types=types)
+    except jose.UnknownKey:
+        return jose.verify(token, renewed_ring().verifiers, types=types)
 
 
 def _read(claims: Mapping[str, Any]) -> AccessTokenClaims:
