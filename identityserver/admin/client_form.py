@@ -1,0 +1,152 @@
+"""The form of a client: what this server supports today, each blank with the default it stands for."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from django import forms
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from identityserver.client_authentication import METHODS
+from identityserver.conf import options
+from identityserver.grant_types import GRANT_TYPES
+from identityserver.models import Client
+from identityserver.vocabulary import Algorithm, GrantType, ResponseType
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Client]
+else:
+    _ModelForm = forms.ModelForm
+
+#: 68 years: what PostgreSQL can store, and no date calculation overflows.
+_MOST_SECONDS = 2**31 - 1
+
+_NOTHING = "---------"
+
+
+class ClientForm(_ModelForm):
+    """What the admin lets a person decide about a client."""
+
+    allowed_grant_types = forms.MultipleChoiceField(
+        label=gettext_lazy("Grant types"),
+        choices=[(str(name), str(name)) for name in GRANT_TYPES],
+        widget=forms.CheckboxSelectMultiple,
+        initial=[GrantType.AUTHORIZATION_CODE.value],
+    )
+
+    class Meta:
+        model = Client
+        fields = "__all__"
+        labels = {
+            "client_id": gettext_lazy("Client ID"),
+            "client_uri": gettext_lazy("Home page"),
+            "logo_uri": gettext_lazy("Logo"),
+            "policy_uri": gettext_lazy("Privacy policy"),
+            "tos_uri": gettext_lazy("Terms of service"),
+            "redirect_uris": gettext_lazy("Redirect URIs"),
+            "post_logout_redirect_uris": gettext_lazy("Post-logout redirect URIs"),
+            "allowed_cors_origins": gettext_lazy("Allowed CORS origins"),
+            "token_endpoint_auth_method": gettext_lazy("Authentication method"),
+            "api_scopes": gettext_lazy("API scopes"),
+            "require_pkce": gettext_lazy("Require PKCE"),
+            "user_sso_lifetime": gettext_lazy("Single sign-on lifetime"),
+            "default_max_age": gettext_lazy("Default max_age"),
+            "identity_token_lifetime": gettext_lazy("ID token lifetime"),
+            "id_token_signed_response_alg": gettext_lazy("ID token signing algorithm"),
+            "always_include_user_claims_in_id_token": gettext_lazy("Always include user claims in the ID token"),
+        }
+        help_texts = {
+            "client_id": gettext_lazy("It cannot be changed later."),
+            "description": gettext_lazy("For administrators."),
+            "contacts": gettext_lazy("Who is responsible for the client; one address per line."),
+            "token_endpoint_auth_method": gettext_lazy(
+                "client_secret_basic or client_secret_post for software that keeps a secret on a server; none for "
+                "browser, mobile and command-line applications, which prove themselves with PKCE."
+            ),
+            "redirect_uris": gettext_lazy(
+                "One per line; matched as a whole string. A loopback address may differ by port."
+            ),
+            "post_logout_redirect_uris": gettext_lazy("Where people may be sent after signing out; one per line."),
+            "allowed_cors_origins": gettext_lazy(
+                "For clients that run in a browser: origins such as https://app.example, one per line."
+            ),
+            "identity_resources": gettext_lazy("What it may ask to know about people."),
+            "api_scopes": gettext_lazy("What it may ask to do in APIs."),
+            "allow_offline_access": gettext_lazy("It may ask for refresh tokens; needs the refresh_token grant type."),
+            "allow_remember_consent": gettext_lazy("People may have their choice remembered."),
+            "require_consent": gettext_lazy("Ask people before it gets anything: for third parties."),
+            "refresh_token_usage": gettext_lazy(
+                "Whether each use of a refresh token replaces it; auto: for public clients."
+            ),
+            "refresh_token_expiration": gettext_lazy(
+                "sliding: each use prolongs it up to the absolute lifetime; absolute: no use does."
+            ),
+            "always_include_user_claims_in_id_token": gettext_lazy("Otherwise the client reads them from UserInfo."),
+            "claims": gettext_lazy('Fixed claims of the client itself, as a JSON object: {"tenant": "north"}.'),
+            "client_claims_prefix": gettext_lazy("Put before the names of the client's own claims."),
+            "translations": gettext_lazy('Name and links in other languages: {"name": {"de": "…"}}.'),
+            "properties": gettext_lazy("For the host site's own use, as a JSON object."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _admit_unsupported_method(self)
+        _name_inherited_coordination(self)
+
+    def clean(self) -> dict[str, Any]:
+        """The only response type follows from the grant type, so nobody is asked for both."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        types = [name for name in self.instance.response_types if name != ResponseType.CODE]
+        has_code = GrantType.AUTHORIZATION_CODE in cleaned.get("allowed_grant_types", ())
+        self.instance.response_types = [ResponseType.CODE.value, *types] if has_code else types
+        return cleaned
+
+
+def form_field_options(db_field: "models.Field[Any, Any]") -> dict[str, Any]:
+    """What the form field of a column needs beyond what the column says."""
+    match db_field.name:
+        case "token_endpoint_auth_method":
+            return {"choices": [(method.value, method.value) for method in METHODS]}
+        case "id_token_signed_response_alg":
+            inherited = _("The server's: %s") % options().id_token_signing_algorithm
+            return {"choices": [("", inherited), *((name.value, name.value) for name in Algorithm)]}
+    if isinstance(db_field, models.PositiveIntegerField):
+        return _seconds(db_field.name)
+    return {}
+
+
+def _seconds(name: str) -> dict[str, Any]:
+    """A number of seconds: zero only where it means "every time"."""
+    least = 0 if name in {"default_max_age", "user_sso_lifetime"} else 1
+    return {"min_value": least, "max_value": _MOST_SECONDS, "help_text": _when_blank(name)}
+
+
+def _when_blank(name: str) -> str:
+    match name:
+        case "default_max_age":
+            return _("Seconds since people signed in after which they sign in again; blank: however long ago.")
+        case "user_sso_lifetime":
+            return _("The same, whatever the client asks for; blank: as long as the user session lives.")
+        case "consent_lifetime":
+            return _("Seconds; blank: for ever.")
+    server: timedelta = getattr(options(), name)
+    seconds = int(server.total_seconds())
+    return _("Seconds; blank: the server's, %(seconds)d (%(time)s).") % {"seconds": seconds, "time": server}
+
+
+def _admit_unsupported_method(form: ClientForm) -> None:
+    """A method that the form cannot offer must not turn into the first that it does."""
+    field = form.fields.get("token_endpoint_auth_method")
+    if field is not None and form.instance.token_endpoint_auth_method not in METHODS:
+        choices = cast(forms.ChoiceField, field)
+        choices.choices = [("", _NOTHING), *((method.value, method.value) for method in METHODS)]
+
+
+def _name_inherited_coordination(form: ClientForm) -> None:
+    field = form.fields.get("coordinate_lifetime_with_user_session")
+    if field is not None:
+        server = _("yes") if options().coordinate_lifetime_with_user_session else _("no")
+        widget = cast(forms.NullBooleanSelect, field.widget)
+        widget.choices = [("unknown", _("The server's: %s") % server), ("true", _("Yes")), ("false", _("No"))]
+        field.help_text = _("End its tokens when the user signs out.")

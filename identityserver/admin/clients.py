@@ -1,0 +1,218 @@
+"""Clients and their secrets."""
+
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from identityserver.admin import secrets
+from identityserver.admin.base import ModelAdmin, ReadOnlyInline
+from identityserver.admin.client_form import ClientForm, form_field_options
+from identityserver.admin.fields import StorableJSONField
+from identityserver.clients import unusable_because
+from identityserver.models import Client, ClientSecret, Consent, Grant
+from identityserver.models.fields import StringListField
+
+_REFRESH_TOKENS = (
+    "refresh_token_absolute_lifetime",
+    "refresh_token_sliding_lifetime",
+    "refresh_token_usage",
+    "refresh_token_expiration",
+)
+_CLAIMS = ("always_include_user_claims_in_id_token", "claims", "always_send_client_claims", "client_claims_prefix")
+
+
+class ClientSecretInline(ReadOnlyInline):
+    """The secrets of a client by their first characters; deleting one revokes it at once."""
+
+    model = ClientSecret
+    fields = ["prefix", "description", "created", "expires", "last_used"]
+    readonly_fields = ["prefix", "description", "created", "expires", "last_used"]
+    can_delete = True
+    verbose_name_plural = gettext_lazy("Secrets (delete one to revoke it)")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A secret is part of its client."""
+        return request.user.has_perm("identityserver.change_client")
+
+
+@admin.register(Client)
+class ClientAdmin(ModelAdmin):
+    """What a client is, may do and gets."""
+
+    form = ClientForm
+    inlines = [ClientSecretInline]
+    list_display = ["name", "client_id", "token_endpoint_auth_method", "grant_types", "usable", "updated"]
+    list_filter = ["enabled", "token_endpoint_auth_method", "application_type", "require_consent", "source"]
+    search_fields = ["name", "client_id"]
+    readonly_fields = ["usable", "source", "created", "updated"]
+    autocomplete_fields = ["identity_resources", "api_scopes"]
+    formfield_overrides = {
+        StringListField: {"widget": AdminTextareaWidget(attrs={"rows": 4})},
+        models.JSONField: {"form_class": StorableJSONField, "widget": AdminTextareaWidget(attrs={"rows": 4})},
+    }
+    fieldsets = [
+        (None, {"fields": ["name", "client_id", "enabled", "usable", "description"]}),
+        (
+            gettext_lazy("How it signs people in"),
+            {"fields": ["allowed_grant_types", "redirect_uris", "post_logout_redirect_uris", "allowed_cors_origins"]},
+        ),
+        (
+            gettext_lazy("How it proves itself"),
+            {
+                "fields": [
+                    "application_type",
+                    "token_endpoint_auth_method",
+                    "accept_either_secret_method",
+                    "require_pkce",
+                ]
+            },
+        ),
+        (
+            gettext_lazy("What it may ask for, and for whom"),
+            {"fields": ["identity_resources", "api_scopes", "allow_offline_access", "allowed_groups"]},
+        ),
+        (
+            gettext_lazy("What people see"),
+            {"classes": ["collapse"], "fields": ["client_uri", "logo_uri", "policy_uri", "tos_uri", "translations"]},
+        ),
+        (
+            gettext_lazy("Consent"),
+            {"classes": ["collapse"], "fields": ["require_consent", "allow_remember_consent", "consent_lifetime"]},
+        ),
+        (
+            gettext_lazy("Sessions"),
+            {
+                "classes": ["collapse"],
+                "fields": ["default_max_age", "user_sso_lifetime", "coordinate_lifetime_with_user_session"],
+            },
+        ),
+        (
+            gettext_lazy("Tokens"),
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    "authorization_code_lifetime",
+                    "identity_token_lifetime",
+                    "id_token_signed_response_alg",
+                    "access_token_lifetime",
+                    *_REFRESH_TOKENS,
+                ],
+            },
+        ),
+        (gettext_lazy("Claims"), {"classes": ["collapse"], "fields": list(_CLAIMS)}),
+        (
+            gettext_lazy("Notes"),
+            {"classes": ["collapse"], "fields": ["contacts", "properties", "source", "created", "updated"]},
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
+        """Each with whether it has a secret that is good."""
+        unexpired = Q(expires=None) | Q(expires__gt=timezone.now())
+        good = ClientSecret.objects.filter(unexpired, client=OuterRef("pk"))
+        return Client.objects.annotate(has_good_secret=Exists(good))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> list[str]:
+        """An identifier that is in use elsewhere does not change."""
+        return [*self.readonly_fields, *(["client_id"] if obj is not None else [])]
+
+    def get_inlines(self, request: HttpRequest, obj: Client | None) -> list[Any]:
+        """A client that is not there yet has no secrets."""
+        return [ClientSecretInline] if obj is not None else []
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        """Groups, too, where this site's admin can search them."""
+        return [*self.autocomplete_fields, *(["allowed_groups"] if self._can_search_groups() else [])]
+
+    def formfield_for_dbfield(self, db_field: "models.Field[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        """The field with the choices and defaults of this server."""
+        return super().formfield_for_dbfield(db_field, request, **{**form_field_options(db_field), **kwargs})
+
+    @admin.display(description=gettext_lazy("grant types"))
+    def grant_types(self, client: Client) -> str:
+        """The grant types in one line."""
+        return ", ".join(client.allowed_grant_types)
+
+    @admin.display(description=gettext_lazy("usable?"))
+    def usable(self, client: Client) -> str:
+        """Whether requests of this client are served, and if not, why."""
+        if client._state.adding:
+            return "-"
+        problem = self._problem(client)
+        return _("No: %s") % problem if problem else _("Yes")
+
+    def _problem(self, client: Any) -> str:
+        if not client.enabled:
+            return _("It is disabled.")
+        if secrets.takes_secrets(client) and not client.has_good_secret:
+            return _("It has no secret, or none that has not expired.")
+        return unusable_because(client)
+
+    def _can_search_groups(self) -> bool:
+        groups = self.admin_site._registry.get(Group)
+        return groups is not None and bool(groups.search_fields)
+
+    # --- Secrets
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page that generates a secret comes before Django's, whose last takes any address."""
+        view = self.admin_site.admin_view(self.secret_view)
+        return [path("<path:object_id>/secret/", view, name="identityserver_client_secret"), *super().get_urls()]
+
+    def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Generate a secret and show it once."""
+        client = self.get_object(request, unquote(object_id))
+        if client is None:
+            raise Http404
+        if not self.has_change_permission(request, client):
+            raise PermissionDenied
+        if not secrets.takes_secrets(client):
+            messages.error(request, _("This client does not authenticate by a secret."))
+            return self._to_client(client)
+        shown = secrets.generate_page(self, request, client)
+        if shown is None:
+            secrets.tell_that_it_was_shown(request)
+        return shown or self._to_client(client)
+
+    def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
+        """A client that needs a secret gets its first at once; reloading finds the client_id taken."""
+        if not secrets.takes_secrets(obj) or IS_POPUP_VAR in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return secrets.new_secret_page(self, request, obj)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The page says whether a secret can be generated from it."""
+        client = kwargs.get("obj")
+        context["takes_secrets"] = (
+            client is not None and secrets.takes_secrets(client) and self.has_change_permission(request, client)
+        )
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _to_client(self, client: Client) -> HttpResponse:
+        page = "admin:identityserver_client_change"
+        return HttpResponseRedirect(reverse(page, args=[client.pk], current_app=self.admin_site.name))
+
+    # --- Deletion
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with the clients, in numbers: there may be more grants than a page can list."""
+        clients = list(objs)
+        related = {
+            model._meta.verbose_name_plural: model._default_manager.filter(client__in=clients).count()
+            for model in (ClientSecret, Consent, Grant)
+        }
+        lacking = set() if all(map(partial(self.has_delete_permission, request), clients)) else {self.opts.verbose_name}
+        return list(map(str, clients)), {self.opts.verbose_name_plural: len(clients), **related}, lacking, []
