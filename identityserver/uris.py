@@ -13,6 +13,7 @@ _DANGEROUS = frozenset(
 )
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()+,;=%]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+_LITERAL = re.compile(r"(http://(?:[0-9.]+|\[[0-9A-Fa-f:.]+\]))(?::[1-9][0-9]{0,4})?((?:[/?].*)?)")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
 
 
@@ -91,10 +92,8 @@ def redirect_uri_matches(registered: str, presented: str) -> bool:
     """Whole-string equality (RFC 9700 §2.1); a loopback IP literal over http may differ by port (RFC 8252 §7.3)."""
     if registered == presented:
         return True
-    left, right = parse(registered), parse(presented)
-    if left is None or right is None or left.scheme != "http" or not is_loopback_literal(left.hostname):
-        return False
-    return _without_port(left) == _without_port(right) and "@" not in right.netloc and right.port != 0
+    around_port = _around_port(registered)
+    return around_port is not None and around_port == _around_port(presented)
 
 
 def host_of(uri: str) -> str:
@@ -103,8 +102,10 @@ def host_of(uri: str) -> str:
     return parts.netloc.rpartition("@")[2] if parts and parts.hostname else ""
 
 
-def _without_port(parts: SplitResult) -> tuple[str, str | None, str, str, str]:
-    return parts.scheme, parts.hostname, parts.path, parts.query, parts.fragment
+def _around_port(uri: str) -> tuple[str, ...] | None:
+    """What stands before and after the port, character by character; ``None`` where another may not stand for it."""
+    parts, found = parse(uri), _LITERAL.fullmatch(uri)
+    return found.groups() if parts and found and is_loopback_literal(parts.hostname) else None
 
 
 def _is_host(parts: SplitResult) -> bool:
