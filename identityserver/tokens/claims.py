@@ -1,6 +1,8 @@
 """Claims about the user: which are asked for, and where their values come from (OpenID Connect Core §5)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from math import isfinite
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,6 +20,9 @@ PROTOCOL_CLAIMS = frozenset(
     {"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "sid", "auth_time", "acr", "amr", "at_hash"}
     | {"c_hash", "s_hash", "client_id", "scope", "cnf", "act"}
 )
+
+#: What counts as not being there.
+_NO_VALUE: tuple[Any, ...] = (None, "", [], {})
 
 
 def requested_claims(resources: Resources, claims: Mapping[str, Any], member: str) -> tuple[str, ...]:
@@ -53,7 +58,8 @@ def claims_of(user: AbstractBaseUser | None, names: Iterable[str], resources: Re
     if host is not None:
         given = dict(host(user, wanted))
         claims.update({name: value for name, value in given.items() if name in wanted})
-    return {name: _typed(name, value) for name, value in claims.items() if value not in (None, "", [], {})}
+    typed = {name: _typed(name, value) for name, value in claims.items() if value not in _NO_VALUE}
+    return {name: value for name, value in typed.items() if value not in _NO_VALUE}
 
 
 Reader = Callable[[Any], Any]
@@ -67,7 +73,7 @@ def _attribute(path: str) -> Reader:
                 value = getattr(value, name, None)
             except ObjectDoesNotExist:  # a one-to-one row that this user lacks
                 return None
-        return None if callable(value) or value is user else _plain(value)
+        return None if callable(value) or value is user else value
 
     return read
 
@@ -135,24 +141,43 @@ def _nothing(_user: Any) -> None:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """The JSON type that OpenID Connect Core §5.1 gives the claim."""
+    """The JSON type that OpenID Connect Core §5.1 gives the claim; ``None`` for what has none of it."""
     if name.endswith("_verified"):
-        return value if isinstance(value, bool) else str(value).lower() in {"true", "1", "yes"}
-    if name == "updated_at" and hasattr(value, "timestamp"):
-        return int(value.timestamp())
+        return _is_true(value)
     if name == "updated_at":
-        return int(value)
+        return _seconds(value)
     if name == "address" and not isinstance(value, dict):
         return {"formatted": str(value)}
-    return _plain(value)
+    return _json(value)
 
 
-def _plain(value: Any) -> Any:
+def _is_true(value: Any) -> bool:
+    """Whether something is confirmed; the date when that happened says so, too."""
+    if isinstance(value, (bool, date)):
+        return value is not False
+    return str(value).lower() in {"true", "1", "yes"}
+
+
+def _seconds(value: Any) -> int | None:
+    """Seconds since 1970, or ``None`` for what is no moment."""
+    try:
+        return int(value.timestamp() if isinstance(value, datetime) else value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _json(value: Any) -> Any:
     """A value that JSON has; a date in ISO 8601, anything else as text."""
-    if value is None or isinstance(value, (str, bool, int, float, dict)):
-        return value
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(entry) for entry in value]
-    if hasattr(value, "timestamp"):  # a datetime; _typed decides how it is written
-        return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if isfinite(value) else None
+        case dict():
+            return {str(name): _json(inner) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_json(inner) for inner in value]
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)
