@@ -493,6 +493,15 @@ class TestUsers:
         get_user_model().objects.update(is_active=False)
         assert browser.sid is None
 
+    def test_whom_the_site_does_not_know_any_more_we_do_not_either(self, settings, browser):
+        """A backend that the site has given up, or one that gives up a user."""
+        sid = browser.sign_in("alice")
+        settings.AUTHENTICATION_BACKENDS = [ALLOW_ALL]
+        assert (browser.user, browser.sid) == ("", None)
+        assert ended_for(sid) == ""
+        settings.AUTHENTICATION_BACKENDS = [MODEL_BACKEND]
+        assert browser.sid == sid
+
     def test_a_deleted_user_has_none(self, browser, alice):
         browser.sign_in("alice")
         alice.delete()
