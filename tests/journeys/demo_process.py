@@ -24,9 +24,7 @@ class Demo:
     """A running ``manage.py demo``."""
 
     def __init__(self, directory: Path, *arguments: str, database_url: str = "") -> None:
-        # The suite's own settings, which name its database among others, are none of the demo's.
-        own = {"DJANGO_SETTINGS_MODULE", "SECRET_KEY", "DEBUG", "ISSUER", "DATABASE_URL", "ALLOWED_HOSTS"}
-        environment = {name: value for name, value in os.environ.items() if name not in own}
+        environment = a_users_environment()
         environment |= {"DEMO_DIRECTORY": str(directory), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         if database_url:
             environment["DATABASE_URL"] = database_url
@@ -122,6 +120,12 @@ def database_url() -> Iterator[str]:
             yield re.sub(r"/postgres(?=\?|$)", f"/{name}", server)
         finally:
             session.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def a_users_environment() -> dict[str, str]:
+    """The environment without what the suite, or Django's settings, would read in it."""
+    read = {"SECRET_KEY", "DEBUG", "ISSUER", "DATABASE_URL", "DATABASE_POOL_SIZE", "CACHE_URL", "ALLOWED_HOSTS"}
+    return {name: value for name, value in os.environ.items() if name not in read and not name.startswith("DJANGO_")}
 
 
 def free_ports() -> tuple[str, ...]:

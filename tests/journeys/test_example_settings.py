@@ -1,6 +1,5 @@
 """The example's settings, which people copy: what the environment must say, and what is safe without saying."""
 
-import os
 import runpy
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+
+from tests.journeys.demo_process import a_users_environment
 
 PRODUCTION = {
     "SECRET_KEY": "a-long-random-text-that-nobody-else-knows-0123456789-abcdefghij",
@@ -85,10 +86,9 @@ def test_the_url_may_say_it_otherwise(read: Settings):
 
 def test_the_checks_for_deployment_find_only_what_the_owner_of_the_domain_decides():
     """``security.W005`` and ``W021``: whether HSTS also binds every subdomain."""
-    environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "DEBUG"}}
     checked = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
-        env=environment | PRODUCTION | {"DJANGO_SETTINGS_MODULE": "example_project.settings"},
+        env=a_users_environment() | PRODUCTION | {"DJANGO_SETTINGS_MODULE": "example_project.settings"},
         capture_output=True,
         text=True,
         check=False,
