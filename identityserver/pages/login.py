@@ -90,8 +90,11 @@ class SiteLoginPage(HostedPage):
     only: AbstractBaseUser | None = None
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """The empty form."""
-        return self.show(request, LoginForm(request, only=self.only, initial=self.initial()))
+        """The form, with the user name where one is known."""
+        return self.show(
+            request,
+            LoginForm(request, only=self.only, initial={"username": request.POST.get("username") or self.hint()}),
+        )
 
     @sensitive_variables()
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -130,9 +133,9 @@ class SiteLoginPage(HostedPage):
         context = {**_links(), **self.context(request), "form": form}
         return self.render(request, "login.html", context, has_errors=bool(form.errors))
 
-    def initial(self) -> dict[str, str]:
-        """What the form is filled in with."""
-        return {}
+    def hint(self) -> str:
+        """The user name to expect."""
+        return ""
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """What the page says around the form."""
@@ -173,9 +176,9 @@ class RequestLoginPage(AuthorizationPage, SiteLoginPage):
             return self.resume(request)
         return super().post(request)
 
-    def initial(self) -> dict[str, str]:
+    def hint(self) -> str:
         """``login_hint`` (OpenID Connect Core §3.1.2.1)."""
-        return {"username": self.asked.login_hint}
+        return self.asked.login_hint
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """The client, and whether the account is settled."""

@@ -72,7 +72,7 @@ class LogoutPage(_LogoutStep):
     def leave(self, request: HttpRequest) -> HttpResponse:
         """To where the client wants the person, once for each request; else to the last page."""
         asked = self.stored
-        if asked is not None and asked.post_logout_redirect_uri and asked.use():
+        if asked is not None and _is_still_registered(asked) and asked.use():
             return pending.see_other(destination(asked.post_logout_redirect_uri, asked.state))
         handle = pending.handle_of(request)
         return pending.redirect_to("signed_out", handle) if handle else pending.see_other(_last_page())
@@ -112,6 +112,12 @@ class SignedOutPage(_LogoutStep):
 
 logout_url = path("account/logout", LogoutPage.as_view(), name=LogoutPage.name)
 signed_out_url = path("account/signed-out", SignedOutPage.as_view(), name=SignedOutPage.name)
+
+
+def _is_still_registered(asked: StoredRequest) -> bool:
+    """Whether the client may still have people sent to where it asked for."""
+    client, uri = asked.client, asked.post_logout_redirect_uri
+    return client is not None and client.enabled and uri in client.post_logout_redirect_uris
 
 
 def _last_page() -> str:

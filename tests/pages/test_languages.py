@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 from django.utils.translation.template import templatize
 
 import identityserver
@@ -102,11 +103,18 @@ def test_a_person_is_addressed_in_their_language(web_app, language, words):
     )
 
 
-@pytest.mark.django_db
-def test_the_browser_is_asked_where_the_request_does_not_say(web_app, settings):
+@pytest.fixture
+def locale_middleware(settings):
+    """The site asks the browser, and the thread speaks its own language again afterwards."""
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
-    page = Browser().open(web_app.authorization_url())
-    assert page.shows("<h1>Sign in</h1>")
+    with translation.override(translation.get_language()):
+        yield
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("locale_middleware")
+def test_the_browser_is_asked_where_the_request_does_not_say(web_app):
+    assert Browser().authorize(web_app).shows("<h1>Sign in</h1>")
     german = Browser()
     german.http.defaults["HTTP_ACCEPT_LANGUAGE"] = "de-AT"
     assert german.authorize(web_app).shows("<h1>Anmelden</h1>")

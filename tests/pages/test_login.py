@@ -175,6 +175,7 @@ class TestRateLimit:
         assert page.status == 429
         assert page.response["Retry-After"] == "45"
         assert page.shows("Wait 45 seconds")
+        assert page.fields["username"] == "bob"
         self.clock.forward(seconds=45)
         assert bob.browser.sign_in("bob", bob.password).status != 429
 

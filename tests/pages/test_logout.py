@@ -52,6 +52,15 @@ class TestSigningOut:
         page.submit(logout="yes")
         assert alice.browser.open(page.url).shows("You are signed out")
 
+    @pytest.mark.parametrize("change", [{"enabled": False}, {"post_logout_redirect_uris": []}])
+    def test_it_is_not_sent_where_the_client_may_no_longer_send_it(self, alice, web_app, change):
+        uri = "https://app.example/signed-out"
+        page = alice.browser.open(f"{END}?client_id={web_app.client_id}&post_logout_redirect_uri={uri}")
+        for name, value in change.items():
+            setattr(web_app.row, name, value)
+        web_app.row.save()
+        assert page.submit(logout="yes").shows("You are signed out")
+
     def test_a_client_without_such_an_address_has_a_link(self, alice, web_app):
         page = alice.browser.open(f"{END}?client_id={web_app.client_id}").submit(logout="yes")
         assert page.shows("You are signed out")
