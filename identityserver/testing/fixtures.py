@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.utils import timezone
@@ -71,7 +72,7 @@ def signing_keys(db: None) -> None:
             defaults={
                 "algorithm": algorithm,
                 "sequence": 1,
-                "private_jwk": encryption.encrypt(key.private_jwk.encode(), SigningKey.context(key.kid)),
+                "private_jwk": _sealed(algorithm, settings.SECRET_KEY, options().key_encryption_keys),
                 "public_jwk": key.public_jwk,
                 "announced_at": now,
                 "activates_at": now,
@@ -83,6 +84,13 @@ def signing_keys(db: None) -> None:
 @functools.cache
 def _key(algorithm: str) -> jose.NewKey:
     return jose.generate(Algorithm(algorithm))
+
+
+@functools.cache
+def _sealed(algorithm: str, *_keys: object) -> str:
+    """The same envelope in each test, which a worker opens once: loading an RSA key costs as much as a test."""
+    key = _key(algorithm)
+    return encryption.encrypt(key.private_jwk.encode(), SigningKey.context(key.kid))
 
 
 @pytest.fixture
