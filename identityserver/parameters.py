@@ -6,6 +6,7 @@ broken UTF-8 or over its length is refused before any query is made.
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from identityserver.errors import InvalidRequest
@@ -52,10 +53,15 @@ class Parameters(dict[str, str]):
     ``parameters["code"]`` is required and refuses a request without it; ``parameters.get("state", "")`` is not.
     """
 
-    def __init__(self, values: Mapping[str, str], repeated: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        super().__init__(values)
-        #: Every value of the repeatable parameters that were sent.
-        self.repeated: Mapping[str, tuple[str, ...]] = repeated or {}
+    #: Every value of the repeatable parameters that were sent.
+    repeated: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], repeated: Mapping[str, tuple[str, ...]]) -> "Parameters":
+        """Parameters that were read before."""
+        parameters = cls(values)
+        parameters.repeated = repeated
+        return parameters
 
     @classmethod
     def parse(cls, encoded: str | bytes) -> "Parameters":
@@ -78,7 +84,7 @@ class Parameters(dict[str, str]):
             elif name in values:
                 raise InvalidRequest(f"The parameter {_shown(name)} is repeated.", parameter=_shown(name))
             values.setdefault(name, value)
-        return cls(values, repeated)
+        return cls.of(values, repeated) if repeated else cls(values)
 
     def __missing__(self, name: str) -> str:
         """RFC 6749 §5.2: a required parameter is missing."""

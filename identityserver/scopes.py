@@ -19,6 +19,7 @@ class Resources:
         access: the API scopes among them, by the name asked for.
         apis: the APIs that the scopes open; their names become the audience.
         indicators: the ``resource`` parameters, which narrow ``apis``.
+        offline_access: whether a refresh token was asked for (OpenID Connect Core §11).
     """
 
     scopes: tuple[str, ...] = ()
@@ -26,11 +27,7 @@ class Resources:
     access: tuple[tuple[str, ApiScope], ...] = ()
     apis: tuple[ApiResource, ...] = ()
     indicators: tuple[str, ...] = ()
-
-    @property
-    def offline_access(self) -> bool:
-        """Whether a refresh token was asked for (OpenID Connect Core §11)."""
-        return Scope.OFFLINE_ACCESS in self.scopes
+    offline_access: bool = False
 
     @property
     def audience(self) -> tuple[str, ...]:
@@ -58,6 +55,7 @@ class Resources:
             identity=tuple(resource for resource in self.identity if resource.name in scopes),
             access=access,
             apis=_apis(access, self.indicators),
+            offline_access=self.offline_access and Scope.OFFLINE_ACCESS in scopes,
         )
 
     def permitted_to(self, user: Any) -> "Resources":
@@ -104,6 +102,7 @@ def resolve_granted(client: Client, scopes: Iterable[str], indicators: Iterable[
         access=tuple(access),
         apis=_apis(access, targets) if access or targets else (),
         indicators=targets,
+        offline_access=Scope.OFFLINE_ACCESS in names,
     )
 
 

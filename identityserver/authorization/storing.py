@@ -18,4 +18,4 @@ def restored(stored: StoredRequest) -> Parameters:
     """The parameters of a stored request, as they came."""
     values = dict(stored.parameters)
     repeated = {name: tuple(entries) for name, entries in values.pop(_REPEATED, {}).items()}
-    return Parameters(values, repeated)
+    return Parameters.of(values, repeated)

@@ -1,17 +1,20 @@
 """The token response (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3)."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
 from identityserver import jose, signals
+from identityserver.clients import ConfigurationCache, also_forget
 from identityserver.conf import options
 from identityserver.models import Client
 from identityserver.tokens.access_token import access_token, authentication_claims
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.id_token import id_token
 from identityserver.tokens.keys import signer
+from identityserver.vocabulary import Algorithm
 
 
 @dataclass(frozen=True)
@@ -22,17 +25,22 @@ class Signers:
     id_token: jose.Signer
 
 
+_signers: ConfigurationCache[str, Signers] = ConfigurationCache(len(Algorithm))
+also_forget(_signers.clear)
+
+
 def signers_for(client: Client) -> Signers:
     """The keys that sign by default what ``client`` gets.
 
     Raises:
         TemporarilyUnavailable: one is missing or cannot be decrypted.
     """
-    chosen = options()
-    return Signers(
-        access_token=signer(chosen.access_token_signing_algorithm),
-        id_token=signer(client.id_token_signed_response_alg or chosen.id_token_signing_algorithm),
-    )
+    algorithm = client.id_token_signed_response_alg or options().id_token_signing_algorithm
+    return _signers.get(algorithm) or _signers.load(algorithm, partial(_find_signers, algorithm))
+
+
+def _find_signers(id_token_algorithm: str) -> Signers:
+    return Signers(access_token=signer(options().access_token_signing_algorithm), id_token=signer(id_token_algorithm))
 
 
 def issue_tokens(authorization: Authorization, signers: Signers) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -70,11 +70,9 @@ class KeyRing:
 
 
 _rings: ConfigurationCache[str, KeyRing] = ConfigurationCache(1)
-_signers: ConfigurationCache[str, jose.Signer] = ConfigurationCache(len(Algorithm))
 _last_known: list[KeyRing] = []
 _renewed = [float("-inf")]
 also_forget(_rings.clear)
-also_forget(_signers.clear)
 
 
 def key_ring() -> KeyRing:
@@ -106,10 +104,6 @@ def signer(algorithm: str) -> jose.Signer:
     Raises:
         TemporarilyUnavailable: it cannot be decrypted.
     """
-    return _signers.get(algorithm) or _signers.load(algorithm, partial(_find_signer, algorithm))
-
-
-def _find_signer(algorithm: str) -> jose.Signer:
     ring = key_ring()
     if not ring.has(algorithm):
         _make_next(Algorithm(algorithm), [key for key in ring.keys if key.algorithm == algorithm])

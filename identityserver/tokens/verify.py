@@ -99,19 +99,26 @@ def _signed_here(token: str, types: Collection[str]) -> dict[str, Any]:
 
 
 def _read(claims: Mapping[str, Any]) -> AccessTokenClaims:
-    subject, client_id, audience = claims["sub"], claims["client_id"], claims["aud"]
+    subject, client_id, jti = _text(claims["sub"]), _text(claims["client_id"]), _text(claims["jti"])
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if not isinstance(claims["iat"], int):
         raise TypeError("iat is not a number")
-    grant_id, dot, _ = str(claims["jti"]).partition(".")
+    grant_id, dot, _ = jti.partition(".")
     return AccessTokenClaims(
-        issuer=claims["iss"],
+        issuer=_text(claims["iss"]),
         subject=None if subject == client_id else subject,
         client_id=client_id,
-        audience=(audience,) if isinstance(audience, str) else tuple(audience),
-        scopes=frozenset(claims.get("scope", "").split()),
+        audience=tuple(map(_text, audience)),
+        scopes=frozenset(_text(claims.get("scope", "")).split()),
         expires=datetime.fromtimestamp(claims["exp"], UTC),
-        jti=str(claims["jti"]),
+        jti=jti,
         grant_id=uuid.UUID(grant_id) if dot else None,
         confirmation=claims.get("cnf"),
         claims=claims,
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a claim is not a text")
+    return value

@@ -6,16 +6,23 @@ from typing import Self
 from django.http import HttpRequest
 
 from identityserver.models import Event
+from identityserver.web.watch import SessionWatch
 
 
 class Visit:
-    """One request while it is served; threads that asgiref starts for it see it too."""
+    """One request while it is served; threads that asgiref starts for it see it too.
 
-    __slots__ = ("_token", "events", "request")
+    Attributes:
+        events: those that wait for its end.
+        watch: on its Django session, once it has one: the browser's, or one begun by signing in.
+    """
+
+    __slots__ = ("_token", "events", "request", "watch")
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.events: list[Event] = []
+        self.watch: SessionWatch | None = None
 
     def __enter__(self) -> Self:
         self._token: Token[Visit | None] = _visit.set(self)

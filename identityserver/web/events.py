@@ -44,7 +44,9 @@ def happened(kind: str, said: Mapping[str, str], *, failed: bool = False, reques
 
 def is_of_interest(kind: str) -> bool:
     """Whether anything would come of a successful event of this kind; asked where there are many of them."""
-    return _is_stored(kind) or bool(options().event_sinks) or logger.isEnabledFor(logging.INFO)
+    chosen = options()
+    stored = kind not in ISSUANCE or chosen.store_issuance_events
+    return stored or bool(chosen.event_sinks) or logger.isEnabledFor(logging.INFO)
 
 
 def store(event: Event) -> None:

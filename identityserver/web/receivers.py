@@ -59,6 +59,8 @@ def tell_of_refused_login(
 ) -> None:
     """Of the credentials only the user name goes on: a site's backend may take anything for one."""
     given = credentials or {}
+    if not given:  # a middleware that offers every request to the backends, and no person
+        return
     username = given.get(get_user_model().USERNAME_FIELD) or given.get("username")
     signals.login_failed.send(sender=None, request=request, username=username, reason="credentials")
 
@@ -78,8 +80,7 @@ def end_sessions_of_changed_user(
     if created or raw or not isinstance(instance, get_user_model()):
         return
     if getattr(instance, "_password", None) is not None:
-        acting = sign_in.acting_sid(current_request(), instance)
-        _end_all(instance, EndReason.PASSWORD_CHANGED, keep_sid=acting)
+        _end_all(instance, EndReason.PASSWORD_CHANGED, keep_sid=signed_in_sid(current_request()))
     if not instance.is_active and (update_fields is None or "is_active" in update_fields):
         _end_all(instance, EndReason.DEACTIVATED)
 

@@ -25,7 +25,7 @@ from django.utils.functional import SimpleLazyObject
 from identityserver.conf import options
 from identityserver.models import UserSession
 from identityserver.web import events
-from identityserver.web.current import Visit
+from identityserver.web.current import Visit, current_visit
 from identityserver.web.watch import SID_KEY, SessionWatch, sid_of
 
 __all__ = ["SID_KEY", "EndReason", "UserSessionMiddleware", "current_session"]
@@ -60,7 +60,7 @@ def current_session(request: HttpRequest) -> UserSession | None:
     if not user.is_authenticated:  # or no longer, as Django finds where the password has changed
         return None
     session = _live_session(request)
-    return session if session is not None and is_session_of(request, session.user_id) else None
+    return session if session is not None and _is_session_of(request, session.user_id) else None
 
 
 def signed_in_sid(request: HttpRequest | None) -> str | None:
@@ -69,7 +69,7 @@ def signed_in_sid(request: HttpRequest | None) -> str | None:
     return sid_of(session) if isinstance(session, SessionBase) else None
 
 
-def is_session_of(request: HttpRequest, user_id: Any) -> bool:
+def _is_session_of(request: HttpRequest, user_id: Any) -> bool:
     """Whether the Django session is one of this user."""
     pk_field = get_user_model()._meta.pk
     return bool(pk_field.to_python(request.session.get(SESSION_KEY)) == user_id)
@@ -146,44 +146,58 @@ class UserSessionMiddleware:
     def serve(self, request: HttpRequest) -> HttpResponseBase:
         """Serve a request in a synchronous stack."""
         with Visit(request) as visit:
-            watch = _couple(request)
+            _couple(visit)
             try:
                 response: HttpResponseBase = self.get_response(request)
             finally:
-                _conclude(visit, watch)
+                if visit.events or visit.watch is not None:
+                    _conclude(visit)
             return response
 
     async def serve_async(self, request: HttpRequest) -> HttpResponseBase:
         """Serve a request in an asynchronous stack; a thread concludes it where there is anything to do."""
         with Visit(request) as visit:
-            watch = _couple(request)
+            _couple(visit)
             try:
                 response: HttpResponseBase = await self.get_response(request)
             finally:
-                if visit.events or watch.noted or watch.was_cleared_unread:
-                    await sync_to_async(_conclude)(visit, watch)
-                watch.unwrap()
+                if visit.events or (visit.watch is not None and visit.watch.has_something_to_tell):
+                    await sync_to_async(_conclude)(visit)
+                elif visit.watch is not None:
+                    visit.watch.unwrap()
             return response
 
 
-def _couple(request: HttpRequest) -> SessionWatch:
+def watch_new_session() -> None:
+    """Somebody has just signed in: from now on the request's Django session can be lost, too."""
+    visit = current_visit()
+    if visit is not None and visit.watch is None:
+        visit.watch = SessionWatch(visit.request.session)
+
+
+def _couple(visit: Visit) -> None:
+    """Couple the sessions, where the browser brought one: programs and strangers do not, and cost nothing."""
+    request = visit.request
     if not (hasattr(request, "session") and hasattr(request, "user")):
         raise ImproperlyConfigured("UserSessionMiddleware belongs directly after AuthenticationMiddleware.")
+    if request.session.session_key is None:
+        return
     request.user = SimpleLazyObject(partial(_checked_user, request, request.user))  # type: ignore[assignment]
     if hasattr(request, "auser"):  # a host's own authentication middleware may know only synchronous views
         vars(request)["auser"] = partial(_checked_auser, request, request.auser)
-    return SessionWatch(request.session)
+    visit.watch = SessionWatch(request.session)
 
 
-def _conclude(visit: Visit, watch: SessionWatch) -> None:
+def _conclude(visit: Visit) -> None:
     """End what the browser has lost, then write down what happened: both after any rollback of the view."""
-    request = visit.request
-    for sid in watch.lost(request.session):
+    request, watch = visit.request, visit.watch
+    for sid in watch.lost(request.session) if watch is not None else ():
         if (session := found_session(request, sid)) is not None:
             has_other = sid_of(request.session) is not None
             session.end(EndReason.OTHER_USER if has_other else EndReason.SIGNED_OUT)
     events.write(visit.events)
-    watch.unwrap()
+    if watch is not None:
+        watch.unwrap()
 
 
 def _checked_user(request: HttpRequest, user: User) -> User:

@@ -20,10 +20,10 @@ from identityserver.web.address import client_address
 from identityserver.web.session import (
     EndReason,
     found_session,
-    is_session_of,
     remember,
     session_expiry,
     signed_in_sid,
+    watch_new_session,
 )
 from identityserver.web.watch import SID_KEY
 
@@ -109,6 +109,7 @@ def _begin(request: HttpRequest, user: AbstractBaseUser) -> None:
         expires=session_expiry(request.session),
     )
     request.session[SID_KEY] = session.sid
+    watch_new_session()
     remember(request, session)
     signals.session_started.send(sender=UserSession, session=session, request=request)
 
@@ -127,9 +128,3 @@ def end(request: HttpRequest) -> None:
     session = found_session(request, sid) if sid is not None else None
     if session is not None:
         session.end(EndReason.SIGNED_OUT)
-
-
-def acting_sid(request: HttpRequest | None, user: AbstractBaseUser) -> str | None:
-    """The sid of the browser in which ``user`` acts right now, if this request is from one."""
-    sid = signed_in_sid(request)
-    return sid if request is not None and sid is not None and is_session_of(request, user.pk) else None

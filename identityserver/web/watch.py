@@ -66,6 +66,11 @@ class SessionWatch:
         untouched = self._brought_key is not None and self._session.session_key == self._brought_key
         return untouched and self._session.modified and not self._loaded
 
+    @property
+    def has_something_to_tell(self) -> bool:
+        """Whether a sid may have been lost."""
+        return bool(self.noted) or self.was_cleared_unread
+
     def lost(self, session: SessionBase) -> set[str]:
         """The sids that were in the watched session and are not in ``session``, the request's at its end."""
         if self.was_cleared_unread:
