@@ -360,6 +360,21 @@ class TestLookingTwice:
             clock.forward(minutes=9)
             assert browser.sid == sid
 
+    def test_a_session_is_not_shorter_for_being_written_once_a_minute(self, browser, settings, clock):
+        """Django prolongs its session on each visit, we ours after a minute."""
+        settings.SESSION_COOKIE_AGE = 90
+        settings.SESSION_SAVE_EVERY_REQUEST = True
+        sid = browser.sign_in("alice")
+        for _ in range(4):
+            clock.forward(seconds=55)
+            assert browser.sid == sid
+
+    def test_what_ends_while_a_request_is_served_has_ended_for_it(self, browser):
+        browser.sign_in("alice")
+        request = request_of(browser)
+        current_session(request).end("by an administrator")
+        assert current_session(request) is None
+
     def test_a_short_session_ends_without_use(self, browser, settings, clock):
         settings.SESSION_COOKIE_AGE = 600
         settings.SESSION_SAVE_EVERY_REQUEST = True
@@ -562,6 +577,15 @@ class TestSignInsWithoutABrowser:
         user_logged_in.send(sender=type(alice), request=request, user=alice)
         assert current_session(request) is None
         assert not UserSession.objects.exists()
+
+    def test_a_site_that_signs_in_in_its_own_way_ends_the_session_of_the_user_before(self, browser, alice, bob):
+        """It tells Django's receivers without ``login()``, which would have emptied the session."""
+        sid = browser.sign_in("alice")
+        request = request_of(browser)
+        request.session["_auth_user_id"] = str(bob.pk)
+        user_logged_in.send(sender=type(bob), request=request, user=bob)
+        assert ended_for(sid) == "other_user_signed_in"
+        assert session(request.session[SID_KEY]).user == bob
 
     def test_current_session_of_a_request_without_a_session_is_none(self):
         assert current_session(RequestFactory().get("/")) is None
