@@ -7,6 +7,7 @@ Which algorithms and types are good is the caller's explicit list, never the hea
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ MAX_LENGTH = 50_000
 #: Deepest nesting of JSON in a header or payload.
 MAX_DEPTH = 30
 
+_BASE64URL = re.compile("[A-Za-z0-9_-]+")
 _RSA_BITS = range(2048, 4097)
 _RSA_MAX_EXPONENT = 1 << 32
 
@@ -179,13 +181,14 @@ def verify(token: str, verifiers: Mapping[str, Verifier], *, types: Collection[s
 
 
 def read_object(octets: bytes | str) -> dict[str, Any]:
-    """A JSON object, strictly: no duplicate member, NaN or deep nesting.
+    """A JSON object, strictly: UTF-8, and no duplicate member, NaN or deep nesting.
 
     Raises:
         InvalidJws: it is anything else.
     """
     try:
-        value = json.loads(octets, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        text = octets.decode() if isinstance(octets, bytes) else octets  # json itself would take UTF-16 and -32, too
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidJws("The JSON is malformed.") from error
     if not isinstance(value, dict) or _depth([value]) > MAX_DEPTH:
@@ -217,7 +220,11 @@ def _depth(level: list[Any]) -> int:
 
 def _octets(text: str) -> bytes:
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        if not _BASE64URL.fullmatch(
+            text
+        ):  # neither padding nor the plain alphabet, which the decoder takes (RFC 7515 §2)
+            raise ValueError("another alphabet")
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError) as error:
         raise InvalidJws("The token is not base64url.") from error
 
