@@ -131,7 +131,7 @@ def through_django(client: RelyingParty) -> Callable[[str], None]:
         }
         seen: list[str] = []
         content = b"".join(handler(environ, lambda status, _headers: seen.append(status)))
-        assert seen == ["200 OK"], (seen, content)  # noqa: S101  a measurement of refusals means nothing
+        assert seen == ["200 OK"], (seen, content)  # a measurement of refusals means nothing
 
     return exchange
 

@@ -48,7 +48,6 @@ def test_a_warm_code_exchange(alice, relying_party):
     with CaptureQueriesContext(connection) as queries, counted_calls() as calls:
         client.redeem(code).succeeds()
 
-    print(*sorted(calls.items(), key=lambda x: -x[1]), sep="\n")
     assert sum(calls.values()) <= 60, (sum(calls.values()), sorted(calls.items()))
     assert len(queries) <= 10, statements(queries)
     assert sum(sql.startswith("BEGIN") for sql in statements(queries)) == 1
