@@ -220,9 +220,7 @@ def _depth(level: list[Any]) -> int:
 
 def _octets(text: str) -> bytes:
     try:
-        if not _BASE64URL.fullmatch(
-            text
-        ):  # neither padding nor the plain alphabet, which the decoder takes (RFC 7515 §2)
+        if not _BASE64URL.fullmatch(text):  # the decoder takes padding and the plain alphabet, too (RFC 7515 §2)
             raise ValueError("another alphabet")
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError) as error:
