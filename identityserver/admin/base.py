@@ -91,6 +91,7 @@ class OperationAdmin(ModelAdmin):
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the table again
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """The flows add them."""

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -35,14 +34,15 @@ class ClaimMappingForm(_ModelForm):
             cleaned["path"] = ""
         elif cleaned["source"] == ClaimMapping.Source.FUNCTION and cleaned.get("path") not in ("", *_functions()):
             self.add_error("path", _("The option claim_functions has no such name. %s") % functions_help())
+        if self._repeats_another(cleaned):
+            self.add_error("claim", _("There is a mapping of this claim for the same resource or scope."))
         return cleaned
 
-    def validate_constraints(self) -> None:
-        """Say of a second mapping what it repeats."""
-        try:
-            self.instance.validate_constraints()
-        except ValidationError:
-            self.add_error("claim", _("There is a mapping of this claim for the same resource or scope."))
+    def _repeats_another(self, cleaned: dict[str, Any]) -> bool:
+        """The constraint of the table says the same, in words for nobody."""
+        same = {name: cleaned.get(name) for name in ("claim", "identity_resource", "api_scope")}
+        others = ClaimMapping.objects.exclude(pk=self.instance.pk)
+        return bool(same["claim"]) and others.filter(**same).exists()
 
 
 @admin.register(ClaimMapping)

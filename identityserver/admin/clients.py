@@ -38,8 +38,8 @@ class ClientSecretInline(ReadOnlyInline):
     """The secrets of a client by their first characters; deleting one revokes it at once."""
 
     model = ClientSecret
-    fields = ["prefix", "description", "created", "expires", "last_used"]
-    readonly_fields = ["prefix", "description", "created", "expires", "last_used"]
+    fields = ["description", "created", "expires", "last_used"]
+    readonly_fields = ["description", "created", "expires", "last_used"]
     can_delete = True
     verbose_name_plural = gettext_lazy("Secrets (delete one to revoke it)")
 
@@ -61,10 +61,11 @@ class ClientAdmin(ModelAdmin):
     autocomplete_fields = ["identity_resources", "api_scopes"]
     formfield_overrides = {
         StringListField: {"widget": AdminTextareaWidget(attrs={"rows": 4})},
+        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
         models.JSONField: {"form_class": StorableJSONField, "widget": AdminTextareaWidget(attrs={"rows": 4})},
     }
     fieldsets = [
-        (None, {"fields": ["name", "client_id", "enabled", "usable", "description"]}),
+        (None, {"fields": ["usable", "name", "client_id", "enabled", "description"]}),
         (
             gettext_lazy("How it signs people in"),
             {"fields": ["allowed_grant_types", "redirect_uris", "post_logout_redirect_uris", "allowed_cors_origins"]},
@@ -129,6 +130,14 @@ class ClientAdmin(ModelAdmin):
         """An identifier that is in use elsewhere does not change."""
         return [*self.readonly_fields, *(["client_id"] if obj is not None else [])]
 
+    def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        """What is only known of a client that is there is left out of the form of a new one."""
+        known = () if obj is not None else ("usable", "source", "created", "updated")
+        return [
+            (title, {**said, "fields": [name for name in said["fields"] if name not in known]})
+            for title, said in self.fieldsets
+        ]
+
     def get_inlines(self, request: HttpRequest, obj: Client | None) -> list[Any]:
         """A client that is not there yet has no secrets."""
         return [ClientSecretInline] if obj is not None else []
@@ -149,8 +158,6 @@ class ClientAdmin(ModelAdmin):
     @admin.display(description=gettext_lazy("usable?"))
     def usable(self, client: Client) -> str:
         """Whether requests of this client are served, and if not, why."""
-        if client._state.adding:
-            return "-"
         problem = self._problem(client)
         return _("No: %s") % problem if problem else _("Yes")
 

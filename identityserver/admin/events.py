@@ -52,7 +52,7 @@ class EventAdmin(OperationAdmin):
         "session",
         "ip",
     ]
-    list_display = ["time", "type", "outcome", "code", "client", "user", "ip", "reference", "summary"]
+    list_display = ["time", "type", "outcome", "reference", "client", "user", "summary"]
     list_filter = ["outcome", EventTypeFilter]
     search_fields = ["reference"]
     search_help_text = gettext_lazy("A reference, client ID, user name or ID, sid or address, in full.")
