@@ -36,7 +36,7 @@ class _Document(ProtocolEndpoint):
     def get(self, request: HttpRequest) -> HttpResponse:
         """The bytes, or 304 for who has them."""
         content, etag = _published(f"{self.name} {get_script_prefix()}", self.document)
-        if etag in parse_etags(request.META.get("HTTP_IF_NONE_MATCH", "")):
+        if _is_known(etag, request.META.get("HTTP_IF_NONE_MATCH", "")):
             response: HttpResponse = HttpResponseNotModified()
         else:
             response = HttpResponse(content, content_type=self.content_type)
@@ -123,6 +123,12 @@ def _published(key: str, document: Callable[[], Mapping[str, Any]]) -> Published
         return _last_known[key]
     _last_known[key] = found
     return found
+
+
+def _is_known(etag: str, if_none_match: str) -> bool:
+    """Weak comparison (RFC 9110 §13.1.2): what compresses responses on the way makes their ETags weak."""
+    known = {tag.removeprefix("W/") for tag in parse_etags(if_none_match)}
+    return bool(known & {etag, "*"})
 
 
 def _encoded(document: Mapping[str, Any]) -> Published:
