@@ -150,6 +150,7 @@ def unusable_because(client: Client) -> str:
         "userinfo_signed_response_alg": bool(client.userinfo_signed_response_alg),
         "userinfo_encrypted_response_alg": bool(client.userinfo_encrypted_response_alg),
         "authorization_signed_response_alg": bool(client.authorization_signed_response_alg),
+        "authorization_encrypted_response_alg": bool(client.authorization_encrypted_response_alg),
     }
     if asked := [name for name, demanded in demands.items() if demanded]:
         return f"This server does not support what the registration asks for: {', '.join(asked)}."
@@ -176,7 +177,7 @@ def _usable(client_id: str) -> Client | None:
 
 
 def _read(client_id: str) -> Client | None:
-    client = (
+    return (
         Client.objects.filter(client_id=client_id, enabled=True)
         .prefetch_related(
             "secrets",
@@ -187,9 +188,6 @@ def _read(client_id: str) -> Client | None:
         )
         .first()
     )
-    if client is not None:
-        _fingerprint(client)
-    return client
 
 
 def _fingerprint(client: Client) -> Any:

@@ -7,13 +7,14 @@ from identityserver.models.grants import AuthorizationCode, Grant, RefreshToken
 from identityserver.models.keys import ServerSecret, SigningKey
 from identityserver.models.replay import UsedIdentifier
 from identityserver.models.requests import AuthorizationRequest, LogoutRequest
-from identityserver.models.resources import ApiResource, ApiScope, ClaimMapping, IdentityResource
+from identityserver.models.resources import ApiResource, ApiScope, ApiSecret, ClaimMapping, IdentityResource
 from identityserver.models.sessions import SessionClient, UserSession
 from identityserver.models.subjects import Subject
 
 __all__ = [
     "ApiResource",
     "ApiScope",
+    "ApiSecret",
     "AuthorizationCode",
     "AuthorizationRequest",
     "ClaimMapping",

@@ -1,6 +1,5 @@
 """Registered clients and their secrets (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2)."""
 
-import hmac
 import secrets
 from datetime import timedelta
 from enum import StrEnum
@@ -14,11 +13,11 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from identityserver import digests, uris
+from identityserver import uris
 from identityserver.conf import options
 from identityserver.models.fields import Each, StringListField
-from identityserver.models.keys import ServerSecret
 from identityserver.models.resources import ApiScope, IdentityResource
+from identityserver.models.secrets import Secret
 from identityserver.vocabulary import (
     AccessTokenType,
     Algorithm,
@@ -174,8 +173,14 @@ class Client(models.Model):
     userinfo_encrypted_response_alg = models.CharField(max_length=40, blank=True)
     userinfo_encrypted_response_enc = models.CharField(max_length=40, blank=True)
     request_object_signing_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    request_object_encryption_alg = models.CharField(max_length=40, blank=True)
+    request_object_encryption_enc = models.CharField(max_length=40, blank=True)
     introspection_signed_response_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    introspection_encrypted_response_alg = models.CharField(max_length=40, blank=True)
+    introspection_encrypted_response_enc = models.CharField(max_length=40, blank=True)
     authorization_signed_response_alg = models.CharField(max_length=10, blank=True, choices=_choices(Algorithm))
+    authorization_encrypted_response_alg = models.CharField(max_length=40, blank=True)
+    authorization_encrypted_response_enc = models.CharField(max_length=40, blank=True)
     subject_type = models.CharField(max_length=10, choices=_choices(SubjectType), default=SubjectType.PUBLIC.value)
 
     # Session
@@ -294,63 +299,16 @@ class Client(models.Model):
         return frozenset(group.pk for group in self.allowed_groups.all())
 
 
-class ClientSecret(models.Model):
-    """A secret of a client; several at once make rotation possible. Only a digest is kept."""
+class ClientSecret(Secret):
+    """A secret of a client; several at once make rotation possible."""
 
-    class Kind(models.TextChoices):
-        GENERATED = "generated", _("Generated")
-        TYPED = "typed", _("Typed")
+    HOLDER = "client"
 
     client = models.ForeignKey(Client, models.CASCADE, related_name="secrets")
-    description = models.CharField(max_length=200, blank=True)
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.GENERATED, editable=False)
-    prefix = models.CharField(
-        max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition.")
-    )
-    digest = models.CharField(max_length=digests.LENGTH, editable=False)
-    created = models.DateTimeField(default=timezone.now, editable=False)
-    expires = models.DateTimeField(null=True, blank=True)
-    last_used = models.DateTimeField(null=True, blank=True, editable=False)
 
-    class Meta:
-        ordering: ClassVar = ["-created"]
+    class Meta(Secret.Meta):
         verbose_name = _("client secret")
         verbose_name_plural = _("client secrets")
-        indexes: ClassVar = [models.Index(fields=["digest"])]
-
-    def __str__(self) -> str:
-        return f"{self.prefix}…"
-
-    @classmethod
-    def generate(cls, client: Client, *, description: str = "", expires: Any = None) -> tuple["ClientSecret", str]:
-        """A new secret of 256 bits.
-
-        Returns:
-            The stored row and the secret itself, which is shown once and kept nowhere.
-        """
-        value = digests.new_handle()
-        row = cls.objects.create(
-            client=client, description=description, expires=expires, prefix=value[:4], digest=digests.digest(value)
-        )
-        return row, value
-
-    @classmethod
-    def typed(cls, client: Client, value: str, *, description: str = "", expires: Any = None) -> "ClientSecret":
-        """Keep a secret that a person chose: HMAC-SHA-256 under a server secret, since it may be guessable."""
-        return cls.objects.create(
-            client=client, description=description, expires=expires, kind=cls.Kind.TYPED, digest=_keyed_digest(value)
-        )
-
-    def matches(self, value: str) -> bool:
-        """Whether ``value`` is this secret, and it has not expired; compared in constant time."""
-        computed = digests.digest(value) if self.kind == self.Kind.GENERATED else _keyed_digest(value)
-        same = hmac.compare_digest(computed, self.digest)
-        return same and (self.expires is None or self.expires > timezone.now())
-
-
-def _keyed_digest(value: str) -> str:
-    key = ServerSecret.objects.value_of(ServerSecret.Purpose.TYPED_SECRETS)
-    return digests.base64url(hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256"))
 
 
 def _is_native(uri: str) -> bool:

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from identityserver.models.fields import StringListField
+from identityserver.models.secrets import Secret
 from identityserver.vocabulary import Algorithm, Scope
 
 #: RFC 6749 §3.3: any visible ASCII but quote and backslash; the colon of name:value is part of it.
@@ -140,6 +141,18 @@ class ApiResource(models.Model):
             raise ValidationError(
                 {"allowed_access_token_signing_algorithms": _("Unknown algorithm: %s") % ", ".join(sorted(unknown))}
             )
+
+
+class ApiSecret(Secret):
+    """A secret of an API, by which it authenticates when it asks about a token (RFC 7662 §2.1)."""
+
+    HOLDER = "api"
+
+    api = models.ForeignKey(ApiResource, models.CASCADE, related_name="secrets")
+
+    class Meta(Secret.Meta):
+        verbose_name = _("API secret")
+        verbose_name_plural = _("API secrets")
 
 
 class ClaimMapping(models.Model):
