@@ -33,7 +33,7 @@ from identityserver.vocabulary import Prompt, ResponseMode
 from identityserver.web import pending
 from identityserver.web.error_page import render_error
 from identityserver.web.reading import query_value
-from identityserver.web.session import current_session
+from identityserver.web.session import current_session, sign_out_stranger
 
 
 class BrowserEndpoint(ProtocolEndpoint):
@@ -73,7 +73,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
         asked = read_authorization_request(parameters)
         outcome = next_interaction(asked, current_session(request))
         if isinstance(outcome, (SignIn, AskConsent)):
-            return _wait(request, asked, partial(_to_page, outcome))
+            return _wait(request, asked, partial(_to_page, request, outcome))
         return _answer(request, asked, outcome, None)
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -98,20 +98,21 @@ class ResumeEndpoint(BrowserEndpoint):
         asked = read_authorization_request(restored(stored))
         outcome = next_interaction(asked, current_session(request), stored)
         if isinstance(outcome, (SignIn, AskConsent)):
-            return _to_page(outcome, pending.handle_of(request))
+            return _to_page(request, outcome, pending.handle_of(request))
         try:
             return _answer(request, asked, outcome, stored)
         except AlreadyAnswered:
             return _answered(request, stored)
 
 
-def _to_page(outcome: SignIn | AskConsent, handle: str) -> HttpResponse:
+def _to_page(request: HttpRequest, outcome: SignIn | AskConsent, handle: str) -> HttpResponse:
     """The page that asks; a forced sign-in is always at our own, which knows what it is for."""
     if isinstance(outcome, AskConsent):
         return pending.redirect_to("consent", handle)
     host_page = options().login_url
     if not host_page or outcome.reauthenticate:
         return pending.redirect_to("login", handle)
+    sign_out_stranger(request)
     return pending.see_other(f"{resolve_url(host_page)}?{urlencode({'next': pending.url_of('resume', handle)})}")
 
 

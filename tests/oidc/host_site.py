@@ -19,7 +19,7 @@ from django.contrib.auth.middleware import get_user
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView, PasswordResetConfirmView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import path
+from django.urls import include, path
 
 from identityserver.web.session import current_session, sign_out_stranger
 from identityserver.web.sign_in import sign_in
@@ -219,16 +219,15 @@ VIEWS: tuple[Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]], ..
 if not admin.site.is_registered(get_user_model()):
     admin.site.register(get_user_model(), UserAdmin)
 
-WELCOMING_LOGIN = LoginView.as_view(
-    redirect_authenticated_user=True, next_page="/who", template_name="admin/login.html"
-)
+WELCOMING_LOGIN = LoginView.as_view(redirect_authenticated_user=True, template_name="admin/login.html")
 
 urlpatterns = [
     *(path(view.__name__, view) for view in VIEWS),
     path("accounts/login/", LoginView.as_view(next_page="/who"), name="login"),
-    path("welcoming_login", WELCOMING_LOGIN),
+    path("welcoming_login", WELCOMING_LOGIN, name="welcoming_login"),
     path("accounts/logout/", LogoutView.as_view(next_page="/public")),
     path("accounts/password/", PasswordChangeView.as_view(success_url="/who")),
     path("accounts/reset/<uidb64>/<token>/", PasswordResetConfirmView.as_view(success_url="/public")),
     path("admin/", admin.site.urls),
+    path("", include("identityserver.urls")),
 ]

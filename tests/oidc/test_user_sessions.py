@@ -462,6 +462,10 @@ class TestPasswords:
         assert ended_for(sid) == ""
         assert browser.sid == sid
 
+    def test_making_a_user_asks_for_no_sessions_to_end(self, django_assert_num_queries):
+        with django_assert_num_queries(1):
+            make_user("carol")
+
     def test_saving_anything_else_ends_nothing(self, browser, alice):
         sid = browser.sign_in("alice")
         alice.refresh_from_db()
@@ -559,6 +563,21 @@ class TestSessionsFromBeforeInstallation:
         sid = long_signed_in.sign_in("alice")
         assert long_signed_in.get("/send_to_login").json() == ["alice", "alice", "alice"]
         assert long_signed_in.sid == sid
+
+    def test_an_authorization_request_reaches_the_sites_login_page(self, long_signed_in, settings, web_app):
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "login_url": "welcoming_login"}
+        page = long_signed_in.get(web_app.authorization_url(), follow=True)
+        assert page.status_code == 200
+        assert page.redirect_chain[-1][0].startswith("/welcoming_login?next=")
+        target = page.redirect_chain[-1][0]
+        answer = long_signed_in.post(target, {"username": "alice", "password": PASSWORD}, follow=True)
+        assert answer.redirect_chain[-1][0].startswith(web_app.redirect_uri)
+        assert "code=" in answer.redirect_chain[-1][0]
+
+    def test_a_silent_request_leaves_them_signed_in_to_the_site(self, long_signed_in, web_app):
+        response = long_signed_in.get(web_app.authorization_url(prompt="none"))
+        assert "error=login_required" in response["Location"]
+        assert long_signed_in.user == "alice"
 
     def test_signing_out_works(self, long_signed_in):
         assert long_signed_in.post("/log_out").status_code == 200
