@@ -13,10 +13,11 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, router
-from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
+from django.urls import NoReverseMatch, Resolver404, URLPattern, URLResolver, get_resolver, resolve, reverse
 
 from identityserver import conf, encryption, uris
 from identityserver.conf import options
+from identityserver.endpoints.discovery import DiscoveryEndpoint
 from identityserver.models import Client, SigningKey
 from identityserver.vocabulary import Algorithm
 
@@ -109,10 +110,7 @@ def check_urls(**_: object) -> Iterable[CheckMessage]:
         )
         return
     path = urlsplit(_issuer() or "").path.rstrip("/")
-    root_has_metadata = any(
-        str(pattern.pattern).endswith(f".well-known/openid-configuration{path}") for pattern in _patterns()
-    )
-    if path != mounted and not (path == "" and root_has_metadata):
+    if path != mounted and not (path == "" and _has_metadata_at_root()):
         yield Error(
             f"The issuer's path is {path or '/'!r}, but the URLs are mounted at {mounted or '/'!r}.",
             hint='Make them the same, or include "identityserver.well_known_urls" at the root.',
@@ -188,10 +186,9 @@ def check_host(**_: object) -> Iterable[CheckMessage]:
 def check_sqlite(databases: Iterable[str] | None = None, **_: object) -> Iterable[CheckMessage]:
     """SQLite waits for its lock and writes ahead, or a busy site answers with errors."""
     alias = router.db_for_write(Client)
-    connection = connections[alias]
-    if connection.vendor != "sqlite" or alias not in (databases or ()):
+    if alias not in (databases or ()) or connections[alias].vendor != "sqlite":
         return
-    given = connection.settings_dict.get("OPTIONS", {})
+    given = connections[alias].settings_dict.get("OPTIONS", {})
     if given.get("timeout", 5) < 5 or given.get("transaction_mode", "DEFERRED") == "DEFERRED":
         yield checks.Warning(
             f"The SQLite database {alias!r} gives up early when two requests write at once.",
@@ -255,6 +252,14 @@ def _issuer() -> str | None:
         return options().issuer
     except ImproperlyConfigured:  # check_options says so
         return None
+
+
+def _has_metadata_at_root() -> bool:
+    try:
+        view = resolve("/.well-known/openid-configuration").func
+    except Resolver404:
+        return False
+    return getattr(view, "view_class", None) is DiscoveryEndpoint
 
 
 def _patterns(resolver: URLResolver | None = None) -> Iterator[URLPattern]:

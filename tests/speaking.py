@@ -51,11 +51,11 @@ def stored_rows() -> dict[str, int]:
 
 
 @contextmanager
-def failing_database():
-    """Every statement fails as it does where the server has gone away."""
+def failing_database(error=OperationalError):
+    """Every statement fails, as it does where the server has gone away."""
 
     def fail(execute, sql, params, many, context):
-        raise OperationalError("the database is gone")
+        raise error("the database is gone")
 
     with connection.execute_wrapper(fail):
         yield
