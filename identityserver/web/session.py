@@ -22,7 +22,6 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from identityserver.conf import options
 from identityserver.models import UserSession
 from identityserver.web import events
 from identityserver.web.current import Visit, current_visit
@@ -90,9 +89,8 @@ def remember(request: HttpRequest, session: UserSession | None) -> UserSession |
 
 
 def session_expiry(session: SessionBase) -> datetime:
-    """When the Django session ends if nobody comes back; no later than our own limit."""
-    seconds = min(session.get_expiry_age(), options().user_session_lifetime.total_seconds())
-    return timezone.now() + timedelta(seconds=seconds) + _SLACK
+    """When the Django session ends if nobody comes back."""
+    return timezone.now() + timedelta(seconds=session.get_expiry_age()) + _SLACK
 
 
 def _live_session(request: HttpRequest) -> UserSession | None:
