@@ -111,7 +111,7 @@ def _forced_login(situation: Situation) -> Interaction | None:
         return None
     age = (timezone.now() - session.auth_time).total_seconds()
     limits = [limit for limit in (request.max_age, request.client.user_sso_lifetime) if limit is not None]
-    if Prompt.LOGIN in request.prompt or any(age > limit for limit in limits):
+    if Prompt.LOGIN in request.prompt or any(age >= limit for limit in limits):
         return SignIn(reauthenticate=True)
     return None
 

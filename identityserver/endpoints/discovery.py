@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.urls import get_script_prefix
 from django.utils.http import parse_etags
 
-from identityserver.clients import ConfigurationCache, also_forget
+from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.endpoints.base import ProtocolEndpoint
 from identityserver.models import ApiResource, ApiScope, IdentityResource
@@ -25,7 +25,6 @@ Published = tuple[bytes, str]
 
 _documents: ConfigurationCache[str, Published] = ConfigurationCache(8)
 _last_known: dict[str, Published] = {}
-also_forget(_documents.clear)
 
 
 class _Document(ProtocolEndpoint):

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.utils import timezone
 
-from identityserver import clients, encryption, jose
+from identityserver import caching, encryption, jose
 from identityserver.conf import options
 from identityserver.models import ApiResource, ApiScope, SigningKey
 from identityserver.models.keys import SIGNS_FOR
@@ -46,11 +46,11 @@ class Person:
 @pytest.fixture(autouse=True)
 def _no_memory_of_other_tests() -> Iterator[None]:
     """What is cached in process, and the counters of limits, belong to one test."""
-    clients.forget()
+    caching.forget()
     cache.clear()
     events.count_anew()
     yield
-    clients.forget()
+    caching.forget()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Q
 
 from identityserver import conf
-from identityserver.clients import ConfigurationCache, also_forget
+from identityserver.caching import ConfigurationCache
 from identityserver.models import ClaimMapping
 from identityserver.models.resources import is_safe_attribute_path
 from identityserver.scopes import Resources
@@ -100,7 +100,6 @@ _BUILT_IN: dict[str, Reader] = {
 }
 
 _mappings: ConfigurationCache[str, dict[str, Reader]] = ConfigurationCache(1)
-also_forget(_mappings.clear)
 
 
 def _general_mappings() -> dict[str, Reader]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from identityserver import jose, signals
-from identityserver.clients import ConfigurationCache, also_forget
+from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.models import Client
 from identityserver.tokens.access_token import access_token, authentication_claims
@@ -26,7 +26,6 @@ class Signers:
 
 
 _signers: ConfigurationCache[str, Signers] = ConfigurationCache(len(Algorithm))
-also_forget(_signers.clear)
 
 
 def signers_for(client: Client) -> Signers:

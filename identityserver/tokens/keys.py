@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from identityserver import encryption, jose
-from identityserver.clients import ConfigurationCache, also_forget
+from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.errors import TemporarilyUnavailable
 from identityserver.models import SigningKey
@@ -72,7 +72,6 @@ class KeyRing:
 _rings: ConfigurationCache[str, KeyRing] = ConfigurationCache(1)
 _last_known: list[KeyRing] = []
 _renewed = [float("-inf")]
-also_forget(_rings.clear)
 
 
 def key_ring() -> KeyRing:

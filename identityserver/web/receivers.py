@@ -17,7 +17,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from identityserver import signals
-from identityserver.clients import forget_on_commit
+from identityserver.caching import forget_on_commit
 from identityserver.errors import ProtocolError, TemporarilyUnavailable
 from identityserver.models import (
     ApiResource,
