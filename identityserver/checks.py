@@ -236,6 +236,18 @@ def check_csp_form_action(**_: object) -> Iterable[CheckMessage]:
         )
 
 
+@register(Tags.security, deploy=True)
+def check_cache(**_: object) -> Iterable[CheckMessage]:
+    """Attempts are counted in Django's cache."""
+    backend = settings.CACHES.get("default", {}).get("BACKEND", "")
+    if backend.endswith((".LocMemCache", ".DummyCache")):
+        yield checks.Warning(
+            "The default cache is not shared between processes, so each of them counts attempts to sign in by itself.",
+            hint="Use Redis, Memcached or the database for CACHES['default'].",
+            id="identityserver.W005",
+        )
+
+
 def _check_key(key: SigningKey) -> Iterator[CheckMessage]:
     try:
         key.decrypted()

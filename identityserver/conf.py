@@ -162,6 +162,11 @@ class Options:
     # Hosted pages
     site_name: str = option("", "The name on the hosted pages; empty means the issuer's host.")
     logo_url: str = option("", "The logo on the hosted pages: a path or https URL.")
+    stylesheet_url: str = option(
+        "",
+        "A stylesheet of the site's own, loaded after that of the hosted pages: set the --is-* variables in it to "
+        "bring in the site's colours. A path or https URL.",
+    )
     privacy_url: str = option("", "A link to the privacy policy, in the footer of the hosted pages.")
     terms_url: str = option("", "A link to the terms of service, in the footer of the hosted pages.")
     support_url: str = option("", "A link to where people find help, in the footer and on error pages.")

@@ -30,9 +30,10 @@ class EndSessionEndpoint(BrowserEndpoint):
         """Sign out at once where a hint proves that it is meant; else ask the person."""
         asked = read_logout_request(Parameters.parse(request.META.get("QUERY_STRING", "")))
         session = current_session(request)
-        if session is not None and not asked.is_proved_for(session):
+        if session is not None and asked.is_proved_for(session):
+            logout(request)
+        elif request.user.is_authenticated:  # also by a sign-in from before this app was installed
             return _wait(request, asked, "logout")
-        logout(request)
         if asked.post_logout_redirect_uri:
             return pending.see_other(destination(asked.post_logout_redirect_uri, asked.state))
         return _wait(request, asked, "signed_out")
@@ -49,6 +50,7 @@ def _wait(request: HttpRequest, asked: LogoutRequest, page: str) -> HttpResponse
         client_id=asked.client.pk if asked.client else None,
         post_logout_redirect_uri=asked.post_logout_redirect_uri,
         state=asked.state,
+        ui_locales=asked.ui_locales,
     )
     response = pending.redirect_to(page, handle)
     pending.bind(response, request, handle, binding)

@@ -123,6 +123,7 @@ class LogoutRequest(PendingRequest):
     client = models.ForeignKey(Client, models.CASCADE, null=True, related_name="+")
     post_logout_redirect_uri = models.CharField(max_length=2000, blank=True)
     state = models.TextField(blank=True)
+    ui_locales = models.CharField(max_length=2000, blank=True)
 
     objects: ClassVar[PendingManager] = PendingManager()
 

@@ -28,6 +28,7 @@ class _LogoutStep(HostedPage):
     def find(self, request: HttpRequest) -> None:
         """The logout request, in whatever state: an old one still says whose it was."""
         self.stored = pending.found(request, StoredRequest)
+        self.ui_locales = self.stored.ui_locales if self.stored else ""
 
     @cached_property
     def client(self) -> ClientCard | None:

@@ -19,15 +19,18 @@ STYLESHEET = "identityserver/identityserver.css"
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
-def protect(response: HttpResponse, *, images: Iterable[str] = (), leaves_site: bool = False) -> None:
+def protect(
+    response: HttpResponse, *, images: Iterable[str] = (), stylesheet: str = "", leaves_site: bool = False
+) -> None:
     """Set the browser-surface headers on a page.
 
     Args:
         images: addresses of the images that the page shows; only their origins are opened.
+        stylesheet: the site's own, beside that of the pages; empty where it has none.
         leaves_site: a form of the page is posted to a client, or the answer to it redirects to one.
     """
     add_never_cache_headers(response)
-    response["Content-Security-Policy"] = content_security_policy(images, leaves_site=leaves_site)
+    response["Content-Security-Policy"] = content_security_policy(images, stylesheet, leaves_site=leaves_site)
     response["X-Frame-Options"] = "DENY"
     response["X-Content-Type-Options"] = "nosniff"
     # Not no-referrer: Chromium then posts ``Origin: null``, which Django's CSRF check refuses.
@@ -36,7 +39,7 @@ def protect(response: HttpResponse, *, images: Iterable[str] = (), leaves_site: 
     response["Cross-Origin-Opener-Policy"] = "unsafe-none"
 
 
-def content_security_policy(images: Iterable[str] = (), *, leaves_site: bool = False) -> str:
+def content_security_policy(images: Iterable[str] = (), stylesheet: str = "", *, leaves_site: bool = False) -> str:
     """The policy of one page: its own static files, the images named, no inline code, no frame around it.
 
     No ``form-action`` where a post ends at a client: Chromium enforces it along the chain of redirects.
@@ -45,7 +48,7 @@ def content_security_policy(images: Iterable[str] = (), *, leaves_site: bool = F
     directives = {
         "default-src": ["'none'"],
         "script-src": [own],
-        "style-src": [own],
+        "style-src": sorted({own, _source(stylesheet)}) if stylesheet else [own],
         "img-src": sorted({"'self'", own, *map(_source, images)}),
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],

@@ -25,6 +25,7 @@ class Brand:
     site_name: str
     host: str
     logo_url: str
+    stylesheet_url: str
     privacy_url: str
     terms_url: str
     support_url: str
@@ -71,7 +72,8 @@ def render_page(
         content = render_to_string(template, {**context, "brand": brand, "title_parts": titles}, request)
         response = HttpResponse(content, status=status)
         response["Content-Language"] = translation.get_language() or settings.LANGUAGE_CODE
-    protect(response, images=_images(brand, context.get("client")), leaves_site=leaves_site)
+    images = _images(brand, context.get("client"))
+    protect(response, images=images, stylesheet=brand.stylesheet_url, leaves_site=leaves_site)
     return response
 
 
@@ -83,6 +85,7 @@ def current_brand() -> Brand:
         site_name=chosen.site_name or host,
         host=host,
         logo_url=chosen.logo_url,
+        stylesheet_url=chosen.stylesheet_url,
         privacy_url=chosen.privacy_url,
         terms_url=chosen.terms_url,
         support_url=chosen.support_url,

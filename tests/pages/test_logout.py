@@ -24,6 +24,10 @@ class TestTheQuestion:
         assert page.shows("Do you want to sign out?")
         assert page.shows("<title>Sign out – Web app – testserver</title>")
 
+    def test_it_is_asked_in_the_language_that_the_client_names(self, alice, web_app):
+        page = alice.browser.open(f"{END}?client_id={web_app.client_id}&ui_locales=xx%20de")
+        assert page.shows('lang="de"')
+
     def test_asking_ends_nothing(self, alice):
         alice.browser.open("/account/logout")
         assert UserSession.objects.get().ended_at is None

@@ -93,6 +93,14 @@ class TestContentSecurityPolicy:
 
 
 class TestBrand:
+    def test_the_site_may_add_a_stylesheet_of_its_own(self, settings):
+        url = "https://cdn.example/brand.css"
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "stylesheet_url": url}
+        page = Browser().open("/account/login")
+        own, theirs = page.text.index("identityserver.css"), page.text.index(f'href="{url}"')
+        assert own < theirs
+        assert "style-src 'self' https://cdn.example;" in page.response["Content-Security-Policy"]
+
     def test_the_site_has_its_name_logo_and_links(self, settings):
         settings.IDENTITYSERVER = {
             **settings.IDENTITYSERVER,
