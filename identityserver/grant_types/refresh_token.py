@@ -100,7 +100,8 @@ def _rotated(token: RefreshToken, client: Client, now: datetime) -> str:
 def _check_first_use_or_retry(token: RefreshToken, now: datetime) -> None:
     if token.consumed_at is None:
         return
-    in_window = now - token.consumed_at <= options().refresh_token_retry_window
+    window = options().refresh_token_retry_window
+    in_window = bool(window) and now - token.consumed_at <= window  # of uses at once, ``now`` may be before the first
     children = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation + 1)
     child_used = children.exclude(consumed_at=None).exists()
     if token.superseded_at is not None or child_used or not in_window:

@@ -296,7 +296,7 @@ class TestAccessTokens:
 
     @pytest.mark.parametrize("name", ["iss", "client_id", "jti"])
     def test_identifiers(self, userinfo: Place, name: str) -> None:
-        for value in ("", "x", "\0", "x" * 30_000, True, -1):
+        for value in ("", "x", "x" * 30_000, True, -1):
             userinfo.refuses(userinfo.signed(**{name: value}))
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -(10**30), 10**30, "9999999999", 0])
