@@ -54,7 +54,7 @@ class ClientAdmin(ModelAdmin):
 
     form = ClientForm
     inlines = [ClientSecretInline]
-    list_display = ["name", "client_id", "token_endpoint_auth_method", "grant_types", "usable", "updated"]
+    list_display = ["name", "usable", "client_id", "grant_types", "token_endpoint_auth_method", "updated"]
     list_filter = ["enabled", "token_endpoint_auth_method", "application_type", "require_consent", "source"]
     search_fields = ["name", "client_id"]
     readonly_fields = ["usable", "source", "created", "updated"]
