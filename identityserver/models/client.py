@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import MinValueValidator, RegexValidator, URLValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +32,7 @@ from identityserver.vocabulary import (
 )
 
 _client_id = RegexValidator(r"\A[\x21-\x7e]+\Z", _("Use visible ASCII characters without spaces (RFC 6749 §A.1)."))
+_at_least_a_second = MinValueValidator(1)
 _link = URLValidator(schemes=["https", "http"])
 _SECRET_METHODS = {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}
 
@@ -139,20 +140,24 @@ class Client(models.Model):
     # Consent
     require_consent = models.BooleanField(default=False)
     allow_remember_consent = models.BooleanField(default=True)
-    consent_lifetime = models.PositiveIntegerField(null=True, blank=True, help_text=_("Seconds; empty means for ever."))
+    consent_lifetime = models.PositiveIntegerField(
+        null=True, blank=True, validators=[_at_least_a_second], help_text=_("Seconds; empty means for ever.")
+    )
 
     # Tokens: lifetimes in seconds, where nothing means the server's
     access_token_type = models.CharField(
         max_length=10, choices=_choices(AccessTokenType), default=AccessTokenType.JWT.value
     )
-    authorization_code_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    identity_token_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    access_token_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    device_code_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    ciba_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    pushed_request_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    refresh_token_absolute_lifetime = models.PositiveIntegerField(null=True, blank=True)
-    refresh_token_sliding_lifetime = models.PositiveIntegerField(null=True, blank=True)
+    authorization_code_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
+    identity_token_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
+    access_token_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
+    device_code_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
+    ciba_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
+    pushed_request_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
+    refresh_token_absolute_lifetime = models.PositiveIntegerField(
+        null=True, blank=True, validators=[_at_least_a_second]
+    )
+    refresh_token_sliding_lifetime = models.PositiveIntegerField(null=True, blank=True, validators=[_at_least_a_second])
     refresh_token_usage = models.CharField(
         max_length=10, choices=_choices(RefreshTokenUsage), default=RefreshTokenUsage.AUTO.value
     )

@@ -77,9 +77,11 @@ class IdentityResource(Requestable):
         return self.name in STANDARD_IDENTITY_RESOURCES
 
     def clean(self) -> None:
-        """``offline_access`` is built in."""
+        """``offline_access`` is built in; names of API scopes are taken: both are asked for by ``scope``."""
         super().clean()
         _refuse_reserved(self.name, {Scope.OFFLINE_ACCESS})
+        if ApiScope.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": _("An API scope has this name.")})
 
 
 class ApiScope(Requestable):

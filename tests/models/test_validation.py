@@ -142,6 +142,8 @@ class TestClient:
             ({"contacts": ["a", "a"]}, "contacts"),
             ({"contacts": ["a\x00"]}, "contacts"),
             ({"access_token_lifetime": -1}, "access_token_lifetime"),
+            ({"access_token_lifetime": 0}, "access_token_lifetime"),
+            ({"consent_lifetime": 0}, "consent_lifetime"),
         ],
     )
     def test_what_is_refused(self, fields, field):
@@ -210,6 +212,10 @@ class TestScopes:
     def test_an_identity_resource_has_a_name_of_its_own(self):
         IdentityResource.objects.create(name="staff")
         assert "name" in problems(ApiScope(name="staff"))
+
+    def test_and_so_has_an_api_scope(self):
+        ApiScope.objects.create(name="notes")
+        assert "name" in problems(IdentityResource(name="notes"))
 
     def test_offline_access_is_built_in(self):
         assert "name" in problems(IdentityResource(name="offline_access"))
