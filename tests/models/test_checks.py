@@ -29,6 +29,7 @@ def found(*, deploy=False, databases=("default",)):
 @pytest.fixture(autouse=True)
 def a_site_where_all_is_well(settings):
     settings.IDENTITYSERVER = {"issuer": ISSUER, "key_encryption_keys": ["a secret of its own"]}
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
     settings.OAUTH2_PROVIDER = {
         "OAUTH2_VALIDATOR_CLASS": "identityserver.resource_server.validators.ResourceServerValidator"
     }
@@ -244,3 +245,9 @@ class TestDeployment:
         for name, value in policy.items():
             setattr(settings, name, value)
         assert "W003" not in found(deploy=True)
+
+    @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
+    def test_w005_attempts_are_counted_in_each_process_apart(self, settings, backend):
+        settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+        assert "W005" in found(deploy=True)
+        assert "W005" not in found()

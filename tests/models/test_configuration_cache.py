@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from django.db import transaction
 
-from identityserver import clients
-from identityserver.clients import ConfigurationCache, find_client
+from identityserver import caching
+from identityserver.caching import ConfigurationCache
+from identityserver.clients import find_client
 from identityserver.models import ApiScope, ClaimMapping, Client, ClientSecret, IdentityResource
 from tests.speaking import basic_header, token_request, url_of
 
@@ -31,8 +32,8 @@ def minutes_later(monkeypatch):
     """Let what is in memory grow old."""
 
     def pass_by():
-        later = clients.time.monotonic() + 600
-        monkeypatch.setattr(clients, "time", SimpleNamespace(monotonic=lambda: later))
+        later = caching.time.monotonic() + 600
+        monkeypatch.setattr(caching, "time", SimpleNamespace(monotonic=lambda: later))
 
     return pass_by
 
@@ -50,7 +51,7 @@ class TestWarm:
 
     def test_it_can_be_turned_off(self, settings, machine):
         settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "configuration_cache_seconds": 0}
-        clients.forget()
+        caching.forget()
         assert find_client(machine.client_id) is not find_client(machine.client_id)
 
 
@@ -60,7 +61,7 @@ class TestAnotherWorker:
     def test_a_new_secret_works_at_once(self, machine):
         row, secret = ClientSecret.generate(machine.row)
         ClientSecret.objects.filter(pk=row.pk).delete()
-        clients.forget()
+        caching.forget()
         machine.client_credentials().succeeds()
         ClientSecret.objects.bulk_create([row])
         token_request(ASK, basic_header(f"{machine.client_id}:{secret}")).succeeds()
@@ -155,7 +156,7 @@ class TestTransactions:
     """Nothing that was read inside an open transaction is kept, since it may be rolled back."""
 
     def test_what_was_rolled_back_was_never_there(self, machine):
-        clients.forget()
+        caching.forget()
         with transaction.atomic():
             Client.objects.update(name="Mallory")
             assert find_client(machine.client_id).name == "Mallory"

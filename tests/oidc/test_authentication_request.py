@@ -138,7 +138,7 @@ class TestPromptLogin:
 class TestMaxAge:
     """§3.1.2.1: max_age, and what the client has registered."""
 
-    @pytest.mark.parametrize("max_age", ["0", "9"])
+    @pytest.mark.parametrize("max_age", ["0", "10"])
     def test_a_session_older_than_that_signs_in_again_once(self, clock, alice, web_app, max_age):
         clock.forward(seconds=10)
         page = alice.browser.authorize(web_app, max_age=max_age)
@@ -148,12 +148,18 @@ class TestMaxAge:
         assert tokens.id_token["auth_time"] == int(clock.now().timestamp())
 
     def test_a_younger_session_is_good(self, clock, alice, web_app):
-        clock.forward(seconds=10)
+        clock.forward(seconds=9)
         assert alice.browser.authorize(web_app, max_age="10").code
 
     @pytest.mark.parametrize("max_age", ["abc", "-1", "1.5", "1e3", "٣", "9" * 20, " 1"])
     def test_what_is_no_number_of_seconds_is_refused(self, alice, web_app, max_age):
         assert alice.browser.authorize(web_app, max_age=max_age).error == "invalid_request"
+
+    def test_zero_means_prompt_login(self, alice, web_app):
+        """§3.1.2.1: max_age=0 is equivalent to prompt=login, however fresh the session is."""
+        url = web_app.authorization_url(max_age="0")
+        assert alice.browser.open(url).shows("Sign in")
+        assert alice.browser.authorize(web_app, max_age="0", prompt="none").error == "login_required"
 
     def test_the_client_may_have_registered_one(self, clock, alice, relying_party):
         """Registration §2: default_max_age holds where the request has none."""

@@ -52,7 +52,7 @@ class TestDocument:
     def test_every_address_is_served(self):
         found = document()
         addresses = {name: url for name, url in found.items() if name.endswith(("_endpoint", "_uri"))}
-        assert len(addresses) == 5
+        assert len(addresses) >= 5
         for url in addresses.values():
             assert url.startswith(f"{ISSUER}/")
             assert resolve(url.removeprefix(ISSUER))

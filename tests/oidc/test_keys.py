@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection, connections
 
-from identityserver import clients
+from identityserver import caching
 from identityserver.encryption import Undecryptable
 from identityserver.models import SigningKey
 from identityserver.models.keys import ANNOUNCED_FOR, PUBLISHED_FOR, SIGNS_FOR
@@ -237,7 +237,7 @@ class TestRotation:
         clock.moment += SIGNS_FOR - DAY
         key_ring()
         SigningKey.objects.exclude(pk=first.pk).update(activates_at=clock.now())
-        clients.forget()
+        caching.forget()
         assert signer("ES256").kid == first.kid
 
     def test_a_deleted_key_verifies_nothing(self, clock, alice, web_app):
