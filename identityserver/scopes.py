@@ -112,7 +112,7 @@ def every_access_scope(client: Client) -> tuple[str, ...]:
 
 
 def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resources:
-    """The same for fewer APIs, as a token request may ask (RFC 8707 §2.2).
+    """The same for fewer APIs and without the scopes of the others, as a token request may ask (RFC 8707 §2.2).
 
     Raises:
         InvalidTarget: an API is not among those granted.
@@ -125,7 +125,15 @@ def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resour
     apis = _apis(resources.access, targets)
     if len(apis) < len(targets):
         raise InvalidTarget("No granted scope belongs to the resource.", parameter="resource")
-    return replace(resources, apis=apis, indicators=targets)
+    elsewhere = {name for name, scope in resources.access if not _belongs_to(scope, targets)}
+    kept = [scope for scope in resources.scopes if scope not in elsewhere]
+    return replace(resources, indicators=targets).narrowed_to(kept)
+
+
+def _belongs_to(scope: ApiScope, targets: Iterable[str]) -> bool:
+    """Whether a scope means something to one of the APIs, or to none in particular."""
+    names = {api.name for api in scope.api_resources.all()}
+    return not names or not names.isdisjoint(targets)
 
 
 def _access_scope(client: Client, name: str) -> ApiScope:

@@ -3,7 +3,7 @@
 The one place where a protocol error becomes a redirect or an error page.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -38,6 +38,9 @@ from identityserver.web.session import current_session, sign_out_stranger
 
 class BrowserEndpoint(ProtocolEndpoint):
     """An endpoint that people's browsers come to: what cannot be sent to a client is a page."""
+
+    #: Not HEAD, which Django answers as GET: it would issue a code, or sign out, for who only wants to look.
+    http_method_names: Sequence[str] = ["get", "post", "options"]
 
     def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
         """Send the error to the client where it is trusted, and show it to the person where not."""

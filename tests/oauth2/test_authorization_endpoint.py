@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from django.test import Client as HttpClient
 
-from identityserver.models import AuthorizationCode, AuthorizationRequest, Event
+from identityserver.models import AuthorizationCode, AuthorizationRequest, Event, Grant
 from identityserver.testing import Browser
 from identityserver.testing.relying_party import FORM
 from tests.speaking import ISSUER, stored_rows, url_of
@@ -448,3 +448,14 @@ class TestPendingRequests:
         kept = [cookie for cookie in alice.browser.http.cookies.values() if cookie.value]
         assert sum(len(cookie.key) + len(cookie.value) for cookie in kept) < 4000
         client.redeem(page.allow().code).succeeds()
+
+
+class TestHead:
+    """RFC 9110 §9.3.2 wants HEAD to be safe, and answering these requests is not."""
+
+    @pytest.mark.parametrize("path", ["/connect/authorize", "/connect/authorize/resume", "/connect/endsession"])
+    def test_who_only_looks_changes_nothing(self, alice, web_app, path):
+        response = alice.browser.http.head(path, web_app.authorization_parameters())
+        assert response.status_code == 405
+        assert "HEAD" not in response["Allow"]
+        assert not Grant.objects.exists()

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from identityserver.models import ApiResource
+from identityserver.models import ApiResource, ApiScope
 from identityserver.testing.relying_party import basic
 from tests.speaking import ISSUER, token_request
 
@@ -88,6 +88,16 @@ class TestTokenRequest:
         client.redeem(code, resource=resource).fails_with("invalid_target")
         tokens = client.redeem(code).succeeds()
         client.refresh(tokens.refresh_token, resource=resource).fails_with("invalid_target")
+
+    def test_the_access_token_has_no_scope_of_another_api(self, alice, api, relying_party):
+        """§2.2: narrowed with the audience; the refresh token keeps all of them."""
+        files = ApiResource.objects.create(name=FILES)
+        files.api_scopes.set([ApiScope.objects.create(name="files.read")])
+        client = relying_party(scopes="openid notes.read files.read offline_access")
+        tokens = client.redeem(authorize(alice, client).code, resource=FILES).succeeds()
+        assert tokens.access_token_claims["scope"] == "openid files.read offline_access"
+        assert tokens.members["scope"] == "openid files.read offline_access"
+        assert client.refresh(tokens.refresh_token, resource=NOTES).members["scope"] == "openid notes.read offline_access"
 
     def test_the_parameter_may_be_repeated(self, client, alice):
         form = [
