@@ -15,6 +15,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
 from identityserver import signals
@@ -64,8 +65,11 @@ class ProtocolEndpoint(View):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """The view, exempt from CSRF checks and from ``ATOMIC_REQUESTS`` on every database."""
-        view = csrf_exempt(super().as_view(**initkwargs))
+        """The view, exempt from CSRF checks and from ``ATOMIC_REQUESTS`` on every database.
+
+        Reports of exceptions show nothing of its forms and variables, which hold codes, tokens and secrets.
+        """
+        view = sensitive_variables()(sensitive_post_parameters()(csrf_exempt(super().as_view(**initkwargs))))
         for alias in settings.DATABASES:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from identityserver import digests
 from identityserver.models.keys import ServerSecret
@@ -40,6 +41,7 @@ class Secret(models.Model):
         return f"{self.prefix}…"
 
     @classmethod
+    @sensitive_variables()
     def generate(
         cls, holder: models.Model, *, description: str = "", expires: datetime | None = None
     ) -> tuple[Self, str]:
@@ -53,11 +55,13 @@ class Secret(models.Model):
         return cls._default_manager.create(**{cls.HOLDER: holder}, **fields, expires=expires), value
 
     @classmethod
+    @sensitive_variables()
     def typed(cls, holder: models.Model, value: str, *, description: str = "", expires: datetime | None = None) -> Self:
         """Keep a secret that a person chose: HMAC-SHA-256 under a server secret, since it may be guessable."""
         fields = {"kind": cls.Kind.TYPED, "digest": _keyed_digest(value), "description": description}
         return cls._default_manager.create(**{cls.HOLDER: holder}, **fields, expires=expires)
 
+    @sensitive_variables()
     def matches(self, value: str) -> bool:
         """Whether ``value`` is this secret, and it has not expired; compared in constant time."""
         computed = digests.digest(value) if self.kind == self.Kind.GENERATED else _keyed_digest(value)

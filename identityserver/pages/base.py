@@ -12,7 +12,7 @@ from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
 from identityserver import signals
@@ -26,7 +26,7 @@ logger = logging.getLogger("identityserver")
 
 
 # Exempt from the answer of Django's CSRF middleware only; dispatch() does what that does.
-@method_decorator([csrf_exempt, sensitive_post_parameters()], name="dispatch")
+@method_decorator([csrf_exempt, sensitive_post_parameters(), sensitive_variables()], name="dispatch")
 class HostedPage(View, ABC):
     """A page that somebody looks at and posts to. A forged or outdated post changes nothing."""
 

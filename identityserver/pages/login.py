@@ -23,7 +23,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_variables
 
 from identityserver import signals
 from identityserver.authorization.interaction import SignIn
@@ -96,7 +95,6 @@ class SiteLoginPage(HostedPage):
             LoginForm(request, only=self.only, initial={"username": request.POST.get("username") or self.hint()}),
         )
 
-    @sensitive_variables()
     def post(self, request: HttpRequest) -> HttpResponse:
         """Sign in, unless there were too many failures."""
         form = LoginForm(request, only=self.only, data=self.credentials(request))

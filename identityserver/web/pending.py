@@ -19,7 +19,8 @@ from identityserver.web.reading import query_value
 #: The parameter, in URLs and forms, that holds the handle.
 PARAMETER = "request"
 
-_COOKIE = "identityserver_"
+#: Django's reports of exceptions hide what is called a key.
+_COOKIE = "identityserver_key_"
 #: Requests that one browser may have open, before its Cookie header gets longer than servers take.
 _MOST_COOKIES = 20
 
