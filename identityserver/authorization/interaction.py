@@ -166,8 +166,7 @@ def _is_approved(situation: Situation) -> bool:
 def _allowed_before(situation: Situation) -> frozenset[str] | None:
     """Scopes that need not be asked for; ``None`` where the client needs no consent at all.
 
-    ``offline_access`` and scopes with a value ask again each time; so does all, once claims or
-    resources are asked for that the remembered consent does not cover.
+    Everything is asked for again once claims or resources are that the remembered consent does not cover.
     """
     request = situation.request
     if not request.client.require_consent:
@@ -177,8 +176,12 @@ def _allowed_before(situation: Situation) -> frozenset[str] | None:
         scopes=(), claims=consent_claims(request), resources=request.resources.indicators
     ):
         return frozenset()
-    again = {Scope.OFFLINE_ACCESS, *request.resources.parameterised}
-    return frozenset(scope for scope in consent.scopes if scope not in again)
+    return frozenset(consent.scopes) - asked_every_time(request)
+
+
+def asked_every_time(request: AuthorizationRequest) -> frozenset[str]:
+    """Scopes that no remembered consent covers: ``offline_access``, and those with a value."""
+    return frozenset({Scope.OFFLINE_ACCESS, *request.resources.parameterised})
 
 
 def consent_claims(request: AuthorizationRequest) -> tuple[str, ...]:

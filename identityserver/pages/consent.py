@@ -14,7 +14,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 
 from identityserver import signals
-from identityserver.authorization.interaction import AskConsent
+from identityserver.authorization.interaction import AskConsent, asked_every_time
 from identityserver.models import UserSession
 from identityserver.pages.authorization import AuthorizationPage
 from identityserver.pages.permissions import Permission, access_permissions, identity_permissions, offline_permission
@@ -89,6 +89,7 @@ class ConsentPage(AuthorizationPage):
             "identity_items": _ticked(identity_permissions(new, user), ticked),
             "api_items": _ticked([*access_permissions(new), *offline_permission(new)], ticked),
             "can_remember": self.can_remember,
+            "some_asked_every_time": not asked_every_time(self.asked).isdisjoint(new.scopes),
             "remember": remember,
             "handle": pending.handle_of(request),
         }
@@ -96,8 +97,10 @@ class ConsentPage(AuthorizationPage):
 
     @property
     def can_remember(self) -> bool:
-        """Whether the choice would be remembered: not for clients that must ask each time (RFC 8252 §8.6)."""
-        return self.asked.client.allow_remember_consent and self.asked.client.is_silent_allowed
+        """Whether any of the choice would be remembered: not for clients that must ask each time (RFC 8252 §8.6)."""
+        client = self.asked.client
+        kept = set(self.needed.new.scopes) - asked_every_time(self.asked)
+        return client.allow_remember_consent and client.is_silent_allowed and bool(kept)
 
     def tell(self, signal: Any, scopes: Collection[str]) -> None:
         """Tell receivers of the decision."""

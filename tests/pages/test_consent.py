@@ -148,6 +148,17 @@ class TestRemembering:
         assert not Consent.objects.exists()
         assert alice.browser.authorize(app, scope="openid email").shows("access to your account?")
 
+    def test_what_is_asked_every_time_is_not_promised_to_be_remembered(self, alice, app):
+        first = alice.browser.authorize(app, scope="openid offline_access")
+        assert first.shows("only for what needs your permission every time")
+        first.allow()
+
+        second = alice.browser.authorize(app, scope="openid offline_access")
+        assert second.shows("Now it asks for the following.")
+        assert "remember" not in second.fields
+        assert second.allow().code
+        assert alice.browser.authorize(app, scope="openid").code
+
     def test_or_the_client_is_not_to_be_remembered(self, alice, app):
         app.row.allow_remember_consent = False
         app.row.save()
