@@ -46,6 +46,8 @@ def is_loopback_literal(host: str | None) -> bool:
 
 def redirect_uri_problem(uri: str) -> str:
     """Why ``uri`` may not be registered as a redirect URI, as a sentence for people; ``""`` where it may."""
+    if "*" in uri:
+        return "Wildcards are not allowed; register each URI."
     parts = parse(uri)
     if parts is None:
         return "It is not a valid absolute URI."
@@ -53,8 +55,6 @@ def redirect_uri_problem(uri: str) -> str:
         return f"The scheme {parts.scheme} is not allowed."
     if "#" in uri:
         return "It must not have a fragment (RFC 6749 §3.1.2)."
-    if "*" in uri:
-        return "Wildcards are not allowed; register each URI."
     if parts.scheme in {"http", "https"}:
         return web_uri_problem(uri)
     if "." not in parts.scheme:

@@ -92,9 +92,12 @@ class TestRedirectUris:
         assert problems(client(redirect_uris=[uri])).keys() == {"redirect_uris"}
         assert problems(client(post_logout_redirect_uris=[uri])).keys() == {"post_logout_redirect_uris"}
 
-    def test_the_message_names_the_entry_and_the_reason(self):
-        (message,) = problems(client(redirect_uris=[REDIRECT, "http://app.example/"]))["redirect_uris"]
-        assert message.startswith("http://app.example/: Use https")
+    @pytest.mark.parametrize(
+        ("uri", "reason"), [("http://app.example/", "Use https"), ("https://*.example/", "Wildcards are not allowed")]
+    )
+    def test_the_message_names_the_entry_and_the_reason(self, uri, reason):
+        (message,) = problems(client(redirect_uris=[REDIRECT, uri]))["redirect_uris"]
+        assert message.startswith(f"{uri}: {reason}")
 
 
 class TestOrigins:
