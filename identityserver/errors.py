@@ -183,14 +183,6 @@ class LoginRequired(ProtocolError):
     remedy = "Ask again without prompt=none."
 
 
-class InteractionRequired(ProtocolError):
-    """``prompt=none``, and the user must do something."""
-
-    code = "interaction_required"
-    clause = "OpenID Connect Core §3.1.2.6"
-    remedy = "Ask again without prompt=none."
-
-
 class ConsentRequired(ProtocolError):
     """``prompt=none``, and the user must consent."""
 

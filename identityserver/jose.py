@@ -43,7 +43,6 @@ _GENERATE: dict[Algorithm, dict[str, Any]] = {
     Algorithm.EDDSA: {"kty": "OKP", "crv": "Ed25519"},
 }
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 

@@ -5,8 +5,8 @@ from identityserver.models import Client
 from identityserver.parameters import Parameters
 from identityserver.vocabulary import GrantType, ResponseMode, ResponseType
 
-#: What is supported, with the mode that holds where none is asked for; discovery derives from this.
-RESPONSE_TYPES: dict[ResponseType, ResponseMode] = {ResponseType.CODE: ResponseMode.QUERY}
+#: What is supported; discovery derives from this.
+RESPONSE_TYPES = (ResponseType.CODE,)
 
 
 def read_response_mode(parameters: Parameters) -> ResponseMode:
