@@ -121,10 +121,12 @@ class ClientAdmin(ModelAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
-        """Each with whether it has a secret that is good."""
+        """Each with whether it has a secret that is good, and anything to ask for."""
         unexpired = Q(expires=None) | Q(expires__gt=timezone.now())
-        good = ClientSecret.objects.filter(unexpired, client=OuterRef("pk"))
-        return Client.objects.annotate(has_good_secret=Exists(good))
+        secret = ClientSecret.objects.filter(unexpired, client=OuterRef("pk"))
+        identity = Client.identity_resources.through.objects.filter(client=OuterRef("pk"))
+        access = Client.api_scopes.through.objects.filter(client=OuterRef("pk"))
+        return Client.objects.annotate(has_good_secret=Exists(secret), has_scopes=Exists(identity) | Exists(access))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> list[str]:
         """An identifier that is in use elsewhere does not change."""
@@ -155,7 +157,7 @@ class ClientAdmin(ModelAdmin):
         """The grant types in one line."""
         return ", ".join(client.allowed_grant_types)
 
-    @admin.display(description=gettext_lazy("usable?"))
+    @admin.display(description=gettext_lazy("usable"))
     def usable(self, client: Client) -> str:
         """Whether requests of this client are served, and if not, why."""
         problem = self._problem(client)
@@ -166,7 +168,9 @@ class ClientAdmin(ModelAdmin):
             return _("It is disabled.")
         if secrets.takes_secrets(client) and not client.has_good_secret:
             return _("It has no secret, or none that has not expired.")
-        return unusable_because(client)
+        if problem := unusable_because(client):
+            return problem
+        return "" if client.has_scopes else _("It may ask for nothing: choose identity resources or API scopes.")
 
     def _can_search_groups(self) -> bool:
         groups = self.admin_site._registry.get(Group)

@@ -1,6 +1,8 @@
 """The pages of clients: what can be decided, what cannot, and what a person is told."""
 
 import functools
+import html
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -77,6 +79,12 @@ UNBUILT = {
 
 def page_of(client: Client) -> str:
     return reverse("admin:identityserver_client_change", args=[client.pk])
+
+
+def said_of_use(response) -> str:
+    """What a list of one client, or its page, says of whether it is served: a list has a "Yes" in its filters, too."""
+    (said,) = re.findall(r"field-usable.*?>\s*(Yes|No: [^<]*)<", response.content.decode(), re.DOTALL)
+    return html.unescape(said)
 
 
 def web_app(**fields) -> Client:
@@ -314,7 +322,10 @@ class TestList:
     @pytest.mark.parametrize(
         ("fields", "reason"),
         [
-            ({"token_endpoint_auth_method": "none"}, "Yes"),
+            (
+                {"token_endpoint_auth_method": "none"},
+                "No: It may ask for nothing: choose identity resources or API scopes.",
+            ),
             ({"enabled": False}, "No: It is disabled."),
             ({}, "No: It has no secret, or none that has not expired."),
             (
@@ -330,14 +341,24 @@ class TestList:
     def test_it_says_whether_a_client_is_served_and_why_not(self, administrator, fields, reason):
         client = web_app(**fields)
         for page in (LIST, page_of(client)):
-            assert reason in administrator.get(page).content.decode()
+            assert said_of_use(administrator.get(page)) == reason
+
+    @pytest.mark.parametrize("scopes", ["identity_resources", "api_scopes"])
+    def test_one_that_may_ask_for_something_is_served(self, administrator, scopes):
+        client = web_app(token_endpoint_auth_method="none")
+        ApiScope.objects.create(name="notes.read")
+        related = getattr(client, scopes)
+        related.add(related.model.objects.first())
+        for page in (LIST, page_of(client)):
+            assert said_of_use(administrator.get(page)) == "Yes"
 
     def test_an_expired_secret_is_none(self, administrator):
         client = web_app()
+        client.identity_resources.add(IdentityResource.objects.get(name="openid"))
         ClientSecret.generate(client, expires=timezone.now() + timedelta(minutes=1))
-        assert "Yes" in administrator.get(LIST).content.decode()
+        assert said_of_use(administrator.get(LIST)) == "Yes"
         client.secrets.update(expires=timezone.now() - timedelta(minutes=1))
-        assert "It has no secret" in administrator.get(LIST).content.decode()
+        assert said_of_use(administrator.get(LIST)) == "No: It has no secret, or none that has not expired."
 
     def test_it_is_searched_and_filtered(self, administrator):
         web_app(client_id="alpha")
