@@ -70,7 +70,7 @@ class UserSessionAdmin(OperationAdmin):
         "user_agent",
     ]
     inlines = [SessionClientInline]
-    list_display = ["user", "state", "created", "last_seen", "expires", "ip", "user_agent"]
+    list_display = ["user", "state", "created", "last_seen", "expires", "ip"]
     list_filter = [SessionStateFilter]
     list_select_related = ["user"]
     search_fields = ["sid"]
