@@ -628,5 +628,5 @@ class TestDocuments:
         for value in ("*", '"', "\xff", '"' * 9000, "W/" * 9000, '"a",' * 9000, "\0"):
             response = target.send("GET", path, HTTP_IF_NONE_MATCH=value, HTTP_ORIGIN=value, HTTP_ACCEPT=value)
             with target.attacked_with(value):
-                assert response.status_code == 200
-                assert json.loads(response.content)
+                assert response.status_code == (304 if value == "*" else 200)
+                assert value == "*" or json.loads(response.content)
