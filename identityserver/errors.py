@@ -1,7 +1,8 @@
 """The tree of protocol errors.
 
-Raised anywhere and converted in two places only: to JSON by ``endpoints/base.py``, to a redirect or
-an error page by ``endpoints/authorization.py``. An error is its class; the text says what to fix.
+Raised anywhere and converted in three places only: to JSON by ``endpoints/base.py``, to a redirect or
+an error page by ``endpoints/authorization.py``, and to an error page by ``pages/base.py``. An error is its
+class; the text says what to fix.
 
 Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6, RFC 8707 §2.
 """
@@ -47,6 +48,8 @@ class ProtocolError(Exception):
 
 class InvalidRequest(ProtocolError):
     """A parameter is missing, malformed, repeated or not allowed here."""
+
+    clause = "RFC 6749 §4.1.2.1, §5.2"
 
 
 class UnsupportedMediaType(InvalidRequest):

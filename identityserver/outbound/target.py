@@ -26,6 +26,7 @@ class Deadline:
 
     @classmethod
     def within(cls, seconds: float) -> "Deadline":
+        """So many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
@@ -52,6 +53,7 @@ class Target:
 
     @property
     def may_be_private(self) -> bool:
+        """Whether the option ``outbound_private_hosts`` names the host."""
         return self.host in options().outbound_private_hosts
 
     def allows(self, address: Address) -> bool:

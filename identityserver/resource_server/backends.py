@@ -17,6 +17,7 @@ class AccessTokenBackend(BaseBackend):
     """
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
+        """The user, where nothing was typed and the request bears a good token; else ``None``."""
         if request is None or credentials:
             return None
         valid, verified = verify_request(request, scopes=())

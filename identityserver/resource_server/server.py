@@ -22,10 +22,12 @@ class DPoPToken(TokenBase):
     """The ``DPoP`` scheme, which is refused in its own words: no proof is checked here yet."""
 
     def estimate_type(self, request: Any) -> int:
+        """How sure it is that the request is its own: oauthlib takes the token type with the highest number."""
         scheme = request.headers.get("Authorization", "").split(maxsplit=1)[:1]
         return 9 if [name.lower() for name in scheme] == ["dpop"] else -1
 
     def validate_request(self, request: Any) -> bool:
+        """Never: the reason goes where DOT looks for it."""
         request.oauth2_error = {
             "error": "invalid_token",
             "error_description": "The DPoP scheme is not accepted here.",

@@ -124,8 +124,9 @@ def sign_browser_out(request: HttpRequest) -> None:
 
 
 class UserSessionMiddleware:
-    """Required, directly after ``AuthenticationMiddleware``: couples each request's Django session with ours.
+    """Required, after ``AuthenticationMiddleware``: couples each request's Django session with ours.
 
+    What stands between the two sees a user whose session has ended elsewhere; so the closer, the better.
     A request that never looks at its user costs no query and does not vary on the cookie.
     """
 
@@ -177,10 +178,11 @@ def _couple(visit: Visit) -> None:
     """Couple the sessions, where the browser brought one: programs and strangers do not, and cost nothing."""
     request = visit.request
     if not (hasattr(request, "session") and hasattr(request, "user")):
-        raise ImproperlyConfigured("UserSessionMiddleware belongs directly after AuthenticationMiddleware.")
+        raise ImproperlyConfigured("UserSessionMiddleware belongs after AuthenticationMiddleware.")
     if request.session.session_key is None:
         return
-    request.user = SimpleLazyObject(partial(_checked_user, request, request.user))  # type: ignore[assignment]
+    user = SimpleLazyObject(partial(_checked_user, request, request.user))
+    request.user = user  # type: ignore[assignment]  # lazy, as Django's own is
     if hasattr(request, "auser"):  # a host's own authentication middleware may know only synchronous views
         vars(request)["auser"] = partial(_checked_auser, request, request.auser)
     visit.watch = SessionWatch(request.session)
