@@ -9,10 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import is_password_usable
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
-from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -68,21 +69,52 @@ def tell_of_refused_login(
 # --- Users -----------------------------------------------------------------------------------------
 
 
+@receiver(pre_save)
+def notice_changed_password(
+    instance: Any, raw: bool, using: str, update_fields: frozenset[str] | None, **_: Any
+) -> None:
+    """Remember on the user until the save is done that it changes the password, in whatever way that was set."""
+    if not raw and isinstance(instance, get_user_model()) and _changes_password(instance, using, update_fields):
+        instance._identityserver_password_changes = True
+
+
 @receiver(post_save)
 def end_sessions_of_changed_user(
     instance: Any, created: bool, raw: bool, update_fields: frozenset[str] | None, **_: Any
 ) -> None:
-    """A new password ends the user's other sessions and grants; deactivation ends all of them.
+    """A new or disabled password ends the user's other sessions and grants; deactivation ends all of them.
 
-    Of any model, since a user may be saved as a proxy or child of the user model. ``set_password`` leaves
-    ``_password`` until the save is done; Django's upgrade of a hash does not.
+    Of any model, since a user may be saved as a proxy or child of the user model.
     """
+    changes_password = vars(instance).pop("_identityserver_password_changes", False)
     if created or raw or not isinstance(instance, get_user_model()):
         return
-    if getattr(instance, "_password", None) is not None:
+    if changes_password:
         _end_all(instance, EndReason.PASSWORD_CHANGED, keep_sid=signed_in_sid(current_request()))
     if not instance.is_active and (update_fields is None or "is_active" in update_fields):
         _end_all(instance, EndReason.DEACTIVATED)
+
+
+def _changes_password(user: Any, using: str, update_fields: frozenset[str] | None) -> bool:
+    """Compares with what is stored, unless it is plain; a user that was never read changes whatever there is."""
+    if getattr(user, "_password", None) is not None:  # set_password leaves it until the save is done
+        return True
+    saved = {field.name for field in user._meta.concrete_fields} if update_fields is None else update_fields
+    if "password" not in saved:
+        return False
+    if user._state.adding:
+        return True
+    return not _is_upgrade(user, update_fields) and user.password != _stored_password(user, using)
+
+
+def _is_upgrade(user: Any, update_fields: frozenset[str] | None) -> bool:
+    """Django's new hash of the same password: it resets ``_password``, which a row as it was read does not have."""
+    return update_fields == {"password"} and "_password" in vars(user) and is_password_usable(user.password)
+
+
+def _stored_password(user: Any, using: str) -> str | None:
+    rows = get_user_model()._base_manager.using(using).filter(pk=user.pk)
+    return rows.values_list("password", flat=True).first()
 
 
 @receiver(pre_delete, sender=settings.AUTH_USER_MODEL)

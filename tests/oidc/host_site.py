@@ -15,6 +15,7 @@ from django.contrib.auth import (
     update_session_auth_hash,
 )
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.middleware import get_user
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView, PasswordResetConfirmView
 from django.db import transaction
@@ -104,6 +105,14 @@ def change_password(request: HttpRequest) -> HttpResponse:
     user.save()
     if "stay" in request.POST:
         update_session_auth_hash(request, user)
+    return HttpResponse()
+
+
+def change_hash(request: HttpRequest) -> HttpResponse:
+    user = request.user
+    user.password = make_password(request.POST["new"])
+    user.save()
+    update_session_auth_hash(request, user)
     return HttpResponse()
 
 
@@ -203,6 +212,7 @@ VIEWS: tuple[Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]], ..
     forget_user,
     log_in_and_flush,
     change_password,
+    change_hash,
     set_password_of,
     cart,
     send_to_login,

@@ -462,6 +462,64 @@ class TestPasswords:
         assert ended_for(sid) == ""
         assert browser.sid == sid
 
+    def test_disabling_it_in_the_admin_ends_all(self, three_browsers, alice):
+        (mine, my_sid), (_, other_sid), (bobs, bobs_sid) = three_browsers
+        granted = grant_in(my_sid)
+        get_user_model().objects.filter(username="bob").update(is_staff=True, is_superuser=True)
+        label = get_user_model()._meta
+        page = f"/admin/{label.app_label}/{label.model_name}/{alice.pk}/password/"
+        bobs.post(page, {"usable_password": "false", "unset-password": "1", "password1": "", "password2": ""})
+        alice.refresh_from_db()
+        assert not alice.has_usable_password()
+        assert ended_for(my_sid) == ended_for(other_sid) == "password_changed"
+        assert is_revoked(granted)
+        assert mine.user == ""
+        assert bobs.sid == bobs_sid
+
+    @pytest.mark.parametrize("saved", [{}, {"update_fields": ["password"]}], ids=["everything", "password"])
+    @pytest.mark.parametrize("password", [None, "another"], ids=["unusable", "usable"])
+    def test_a_hash_that_is_set_by_hand_is_a_change(self, three_browsers, alice, password, saved):
+        (_, my_sid), (_, other_sid), (_, bobs_sid) = three_browsers
+        granted = grant_in(my_sid)
+        user = get_user_model().objects.get(pk=alice.pk)
+        user.password = make_password(password)
+        user.save(**saved)
+        assert ended_for(my_sid) == ended_for(other_sid) == "password_changed"
+        assert is_revoked(granted)
+        assert ended_for(bobs_sid) == ""
+
+    def test_so_is_one_that_overwrites_the_row_unread(self, browser, alice):
+        sid = browser.sign_in("alice")
+        get_user_model()(pk=alice.pk, username="alice", password=make_password("another")).save(force_update=True)
+        assert ended_for(sid) == "password_changed"
+
+    def test_disabling_it_after_a_change_on_the_same_row_is_another_change(self, browser, alice):
+        alice.set_password("another")
+        alice.save()
+        sid = browser.sign_in("alice", password="another")
+        alice.set_unusable_password()
+        alice.save(update_fields=["password"])
+        assert ended_for(sid) == "password_changed"
+
+    def test_a_hash_set_by_hand_in_the_users_own_browser_keeps_that_browsers_session(self, three_browsers):
+        (mine, my_sid), (_, other_sid), _ = three_browsers
+        mine.post("/change_hash", {"new": "another"})
+        assert mine.sid == my_sid
+        assert ended_for(other_sid) == "password_changed"
+
+    def test_a_hash_that_is_not_saved_changes_nothing(self, browser, alice):
+        sid = browser.sign_in("alice")
+        user = get_user_model().objects.get(pk=alice.pk)
+        user.password = make_password("another")
+        user.first_name = "Alice"
+        user.save(update_fields=["first_name"])
+        assert browser.sid == sid
+
+    def test_saving_other_fields_by_name_asks_for_no_password(self, alice, django_assert_num_queries):
+        alice.first_name = "Alice"
+        with django_assert_num_queries(1):
+            alice.save(update_fields=["first_name"])
+
     def test_making_a_user_asks_for_no_sessions_to_end(self, django_assert_num_queries):
         with django_assert_num_queries(1):
             make_user("carol")
