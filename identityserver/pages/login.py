@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -257,5 +257,5 @@ def _with_next(link: str, handle: str) -> str:
     """The link, with the way back to the request for those who make an account first."""
     if not link:
         return ""
-    back = f"{reverse('identityserver:resume')}?{urlencode({pending.PARAMETER: handle})}"
-    return f"{link}{'&' if '?' in link else '?'}{urlencode({REDIRECT_FIELD_NAME: back})}"
+    back = urlencode({REDIRECT_FIELD_NAME: pending.url_of("resume", handle)})
+    return f"{link}{'&' if '?' in link else '?'}{back}"
