@@ -228,7 +228,7 @@ class TestAuthorizationRequests:
     def test_long_once_it_is_percent_encoded(self, target: Target, name: str) -> None:
         """Django redirects to no address of more than 16384 characters: what may be echoed must fit."""
         for error in ("", "max_age=-1"):
-            query = asking(f"{name}={EMOJI * 1900}&prompt=none&{error or 'max_age=-1'}", **{name: None})
+            query = asking(f"{name}={EMOJI * 1900}&prompt=none&{error}", **{name: None})
             response = target.send("GET", AUTHORIZE, query=query)
             if response.status_code == 400:
                 is_our_page(response)
