@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connections, router, transaction
@@ -45,21 +46,29 @@ class ConfigurationCache(Generic[K, V]):
                 return None
             self._entries.move_to_end(key)
             value: V = entry.value
+            if (outer := _sources.get()) is not None:
+                outer.append(entry.until)
             return value
 
     def load(self, key: K, read: Callable[[], T]) -> T:
-        """Read the value anew and keep it; absence is never kept."""
+        """Read the value anew and keep it; absence is never kept.
+
+        What is made from other cached values grows old with them, or the limits would add up.
+        """
         generation = self._generation
-        value = read()
+        value, sources = _with_sources(read)
         seconds = options().configuration_cache_seconds
         if value is None or not seconds or in_transaction():
             return value
+        until = min([time.monotonic() + seconds, *sources])
         with self._lock:
             if generation == self._generation:  # else something changed while we read
-                self._entries[key] = _Entry(value, time.monotonic() + seconds)
+                self._entries[key] = _Entry(value, until)
                 self._entries.move_to_end(key)
                 while len(self._entries) > self._capacity:
                     self._entries.popitem(last=False)
+        if (outer := _sources.get()) is not None:
+            outer.append(until)
         return value
 
     def clear(self) -> None:
@@ -70,6 +79,19 @@ class ConfigurationCache(Generic[K, V]):
 
 
 _caches: list[ConfigurationCache[Any, Any]] = []
+
+#: Until when what the value being read is made from is good.
+_sources: ContextVar[list[float] | None] = ContextVar("identityserver_cache_sources", default=None)
+
+
+def _with_sources(read: Callable[[], T]) -> tuple[T, list[float]]:
+    """What ``read`` returns, and until when what it took from other caches is good."""
+    sources: list[float] = []
+    token = _sources.set(sources)
+    try:
+        return read(), sources
+    finally:
+        _sources.reset(token)
 
 
 def forget() -> None:

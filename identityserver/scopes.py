@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from identityserver.conf import options
 from identityserver.errors import InvalidScope, InvalidTarget
 from identityserver.models import ApiResource, ApiScope, Client, IdentityResource
 from identityserver.vocabulary import Scope
@@ -58,6 +59,16 @@ class Resources:
             offline_access=self.offline_access and Scope.OFFLINE_ACCESS in scopes,
         )
 
+    def within_audience(self) -> "Resources":
+        """Without the scopes that mean something only to APIs which are not in the audience.
+
+        An isolated API that was not named is none, so its scopes must not stand in a token that others accept.
+        """
+        if not self.access:
+            return self
+        elsewhere = {name for name, scope in self.access if not _belongs_to(scope, self.audience)}
+        return self.narrowed_to([scope for scope in self.scopes if scope not in elsewhere]) if elsewhere else self
+
     def permitted_to(self, user: Any) -> "Resources":
         """Without the scopes whose ``requires_permission`` the user does not hold."""
         refused = {
@@ -73,11 +84,13 @@ def resolve(client: Client, scopes: Iterable[str], indicators: Iterable[str] = (
 
     Raises:
         InvalidScope: a scope is unknown, disabled or not allowed to the client.
-        InvalidTarget: a resource is unknown, or none of the scopes belongs to it.
+        InvalidTarget: a resource is unknown, none of the scopes belongs to it, or the APIs share no algorithm.
     """
     resources = resolve_granted(client, scopes, indicators)
     if len(resources.apis) < len(resources.indicators):
         raise InvalidTarget("The resource is unknown, or no requested scope belongs to it.", parameter="resource")
+    if len(resources.apis) > 1:
+        algorithm_for(resources.apis)
     return resources
 
 
@@ -106,13 +119,27 @@ def resolve_granted(client: Client, scopes: Iterable[str], indicators: Iterable[
     )
 
 
+def algorithm_for(apis: Iterable[ApiResource]) -> str:
+    """The algorithm that every one of ``apis`` can verify: the server's own, or else the first they share.
+
+    Raises:
+        InvalidTarget: they share none, so that one token cannot be for all of them.
+    """
+    preferred = options().access_token_signing_algorithm
+    lists = [allowed for api in apis if (allowed := api.allowed_access_token_signing_algorithms)]
+    shared = [name for name in (preferred, *(lists[0] if lists else ())) if all(name in allowed for allowed in lists)]
+    if not shared:
+        raise InvalidTarget("The APIs share no signing algorithm; ask for one of them.", parameter="resource")
+    return str(shared[0])
+
+
 def every_access_scope(client: Client) -> tuple[str, ...]:
     """What a client gets that asks for an access token of its own without naming scopes (RFC 6749 §3.3)."""
     return tuple(name for name, scope in client.access_scopes.items() if not scope.parameterised)
 
 
 def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resources:
-    """The same for fewer APIs and without the scopes of the others, as a token request may ask (RFC 8707 §2.2).
+    """The same for fewer APIs, as a token request may ask (RFC 8707 §2.2).
 
     Raises:
         InvalidTarget: an API is not among those granted.
@@ -125,9 +152,7 @@ def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resour
     apis = _apis(resources.access, targets)
     if len(apis) < len(targets):
         raise InvalidTarget("No granted scope belongs to the resource.", parameter="resource")
-    elsewhere = {name for name, scope in resources.access if not _belongs_to(scope, targets)}
-    kept = [scope for scope in resources.scopes if scope not in elsewhere]
-    return replace(resources, indicators=targets).narrowed_to(kept)
+    return replace(resources, apis=apis, indicators=targets)
 
 
 def _belongs_to(scope: ApiScope, targets: Iterable[str]) -> bool:
@@ -143,7 +168,7 @@ def _access_scope(client: Client, name: str) -> ApiScope:
         return scope
     prefix, _, value = name.partition(":")
     scope = client.access_scopes.get(prefix)
-    if scope is None or not scope.parameterised or not value:
+    if scope is None or not scope.parameterised or not value or name in client.taken_scopes:
         raise InvalidScope(f"The scope {name[:100]} is unknown or not allowed to this client.", parameter="scope")
     return scope
 

@@ -43,10 +43,12 @@ def essential_acr(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(value for value in values if isinstance(value, str))
 
 
-def asked_value(claims: Mapping[str, Any], name: str) -> str | None:
-    """The one value that the ID token's claim ``name`` must have (§5.5.1), such as a ``sub``."""
-    value = (claims.get("id_token", {}).get(name) or {}).get("value")
-    return value if isinstance(value, str) else None
+def asked_subjects(claims: Mapping[str, Any]) -> list[frozenset[Any]]:
+    """Each set of values of ``sub`` of which the user must have one (§5.5.1)."""
+    requests = [claims[member]["sub"] for member in _MEMBERS if (claims.get(member) or {}).get("sub")]
+    lists = [asked["values"] for asked in requests if "values" in asked]
+    lists += [[asked["value"]] for asked in requests if "value" in asked]
+    return [frozenset(value for value in values if isinstance(value, str)) for values in lists]
 
 
 def _is_well_formed(wanted: Any) -> bool:

@@ -98,10 +98,10 @@ def permitted(request: AuthorizationRequest, user: Any) -> Resources:
 
 def _hint(situation: Situation) -> Interaction | None:
     """Somebody else than the request names is signed in (OpenID Connect Core §3.1.2.1)."""
-    hinted = situation.request.hinted_subject
-    if not hinted or subject_of(situation.session.user) == hinted:
+    allowed = situation.request.subjects
+    if allowed is None or subject_of(situation.session.user) in allowed:
         return None
-    return Refuse(error=LoginRequired("Another user is signed in than the id_token_hint names."))
+    return Refuse(error=LoginRequired("Another user is signed in than the request names."))
 
 
 def _forced_login(situation: Situation) -> Interaction | None:
@@ -126,8 +126,7 @@ def _essential_acr(situation: Situation) -> Interaction | None:
 
 def _access_policy(situation: Situation) -> Interaction | None:
     """The client is for members of some groups, and the user is not one."""
-    groups = situation.request.client.group_ids
-    if not groups or situation.session.user.groups.filter(pk__in=groups).exists():
+    if situation.request.client.admits(situation.session.user):
         return None
     return Refuse(error=AccessDenied("The user may not use this application."))
 
@@ -194,7 +193,7 @@ def _outcome(situation: Situation) -> Interaction:
     """Nothing is left to ask: what the user may have, and did not leave out."""
     granted = permitted(situation.request, situation.session.user)
     if situation.stored is not None and _is_approved(situation):
-        granted = granted.narrowed_to([*situation.stored.approved_scopes, *granted.required])
+        granted = granted.narrowed_to(situation.stored.approved_scopes)
     if not granted.scopes:
         return Refuse(error=AccessDenied("The user may not, or did not, grant any of the scopes."))
     return Proceed(session=situation.session, granted=granted)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from identityserver.authorization.claims_request import asked_value, read_claims
+from identityserver.authorization.claims_request import asked_subjects, read_claims
 from identityserver.authorization.client import identify_client, match_redirect_uri, read_code_challenge
 from identityserver.authorization.prompt import read_max_age, read_prompt
 from identityserver.authorization.request_object import refuse_unsupported
@@ -35,8 +35,8 @@ class AuthorizationRequest:
 
     Attributes:
         max_age: seconds since the user must have authenticated, or ``None``.
-        hinted_subject: the ``sub`` of a verified id_token_hint, or of a ``sub`` value in the claims
-            parameter, which the user must have; ``""`` for anybody.
+        subjects: the ``sub`` of those whom a verified id_token_hint and the claims parameter allow; ``None``
+            for anybody.
         parameters: everything as received, for storing.
     """
 
@@ -50,7 +50,7 @@ class AuthorizationRequest:
     prompt: frozenset[Prompt]
     max_age: int | None
     login_hint: str
-    hinted_subject: str
+    subjects: frozenset[str] | None
     ui_locales: tuple[str, ...]
     claims: Mapping[str, Any]
     parameters: Parameters
@@ -92,7 +92,7 @@ def _read(parameters: Parameters, found: Client | None) -> AuthorizationRequest:
             prompt=read_prompt(parameters),
             max_age=read_max_age(client, parameters),
             login_hint=parameters.get("login_hint", ""),
-            hinted_subject=_read_hint(parameters, claims),
+            subjects=_read_subjects(parameters, claims),
             ui_locales=parameters.words("ui_locales"),
             claims=claims,
             parameters=parameters,
@@ -118,8 +118,8 @@ def _read_resources(client: Client, parameters: Parameters) -> Resources:
     return resolve(client, names, parameters.repeated.get("resource", ()))
 
 
-def _read_hint(parameters: Parameters, claims: Mapping[str, Any]) -> str:
-    hint = parameters.get("id_token_hint", "")
-    if hint:
-        return str(verify_id_token_hint(hint)["sub"])
-    return asked_value(claims, "sub") or ""
+def _read_subjects(parameters: Parameters, claims: Mapping[str, Any]) -> frozenset[str] | None:
+    allowed = asked_subjects(claims)
+    if hint := parameters.get("id_token_hint", ""):
+        allowed.append(frozenset({str(verify_id_token_hint(hint)["sub"])}))
+    return frozenset.intersection(*allowed) if allowed else None

@@ -23,7 +23,7 @@ from identityserver.authorization.response_type import RESPONSE_TYPES
 from identityserver.authorization.storing import restored, storable
 from identityserver.clients import find_client
 from identityserver.conf import options
-from identityserver.endpoints.base import FORM, ProtocolEndpoint, body_of, report
+from identityserver.endpoints.base import FORM, ProtocolEndpoint, body_of, refuse_secrets, report
 from identityserver.endpoints.response_modes import deliver
 from identityserver.errors import ProtocolError, RequestAnswered, UnsupportedMediaType
 from identityserver.models import AuthorizationRequest as StoredRequest
@@ -72,8 +72,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """A request by redirect; answered at once where nothing is to be asked."""
-        parameters = Parameters.parse(request.META.get("QUERY_STRING", ""))
-        asked = read_authorization_request(parameters)
+        asked = _read(request.META.get("QUERY_STRING", ""))
         outcome = next_interaction(asked, current_session(request))
         if isinstance(outcome, (SignIn, AskConsent)):
             return _wait(request, asked, partial(_to_page, request, outcome))
@@ -83,7 +82,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
         """A request by form: a cross-site POST carries no Lax cookie, so it goes on with a GET of our own."""
         if request.content_type != FORM:
             raise UnsupportedMediaType(f"The body must be {FORM}.")
-        asked = read_authorization_request(Parameters.parse(body_of(request)))
+        asked = _read(body_of(request))
         return _wait(request, asked, partial(pending.redirect_to, "resume"))
 
 
@@ -106,6 +105,12 @@ class ResumeEndpoint(BrowserEndpoint):
             return _answer(request, asked, outcome, stored)
         except AlreadyAnswered:
             return _answered(request, stored)
+
+
+def _read(encoded: str | bytes) -> AuthorizationRequest:
+    parameters = Parameters.parse(encoded)
+    refuse_secrets(parameters)
+    return read_authorization_request(parameters)
 
 
 def _to_page(request: HttpRequest, outcome: SignIn | AskConsent, handle: str) -> HttpResponse:

@@ -38,9 +38,7 @@ logger = logging.getLogger("identityserver")
 FORM = "application/x-www-form-urlencoded"
 
 #: Parameters that are secret: in a query string they end up in logs and histories (RFC 6749 §2.3.1).
-_NEVER_IN_QUERY = frozenset(
-    {"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"}
-)
+_SECRETS = frozenset({"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"})
 
 
 class ProtocolEndpoint(View):
@@ -120,10 +118,19 @@ def read_form(request: HttpRequest) -> Parameters:
     """
     if request.content_type != FORM:
         raise UnsupportedMediaType(f"The body must be {FORM}.")
-    query = request.META.get("QUERY_STRING", "")
-    if query and _NEVER_IN_QUERY & Parameters.parse(query).keys():
-        raise InvalidRequest("Credentials must not be in the query string.")
+    if query := request.META.get("QUERY_STRING", ""):
+        refuse_secrets(Parameters.parse(query))
     return Parameters.parse(body_of(request))
+
+
+def refuse_secrets(parameters: Parameters) -> None:
+    """Check that nothing secret is where it would be logged, kept in a history or shown.
+
+    Raises:
+        InvalidRequest: something is.
+    """
+    if misplaced := _SECRETS & parameters.keys():
+        raise InvalidRequest(f"The parameter {min(misplaced)} must not be sent here.", parameter=min(misplaced))
 
 
 def body_of(request: HttpRequest) -> bytes:

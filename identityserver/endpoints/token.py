@@ -14,7 +14,7 @@ from identityserver.grant_types import GRANT_TYPES, TokenRequest, grant_type_for
 from identityserver.models import Client
 from identityserver.parameters import Parameters
 from identityserver.tokens.issue import issue_tokens, signers_for
-from identityserver.web.address import client_address
+from identityserver.web.address import client_address, sender_at
 from identityserver.web.rate_limits import allow, is_exhausted
 
 _MINUTE = 60
@@ -86,4 +86,4 @@ def _refuse_guessing(request: HttpRequest, credentials: Credentials) -> None:
 
 
 def _sender(request: HttpRequest, credentials: Credentials) -> str:
-    return f"{client_address(request)} {credentials.client_id}"
+    return f"{sender_at(client_address(request))} {credentials.client_id}"

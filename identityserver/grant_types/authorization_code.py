@@ -54,7 +54,7 @@ def _redeem(code_digest: str, request: TokenRequest) -> Authorization:
     _check_binding(code, request.client, request.parameters)
     if not taken:
         raise _Replayed(code)
-    check_still_good(code, now)
+    check_still_good(code, request.client, now)
     if code.session_ended_at is not None:
         raise InvalidGrant("The user has signed out.")
     return _authorization(code.grant, request, nonce=code.nonce, now=now)

@@ -18,11 +18,12 @@ class TokenRequest:
     parameters: Parameters
 
 
-def check_still_good(holder: AuthorizationCode | RefreshToken, now: datetime) -> None:
-    """Nothing has happened since that takes its worth away; all of it was read in one statement.
+def check_still_good(holder: AuthorizationCode | RefreshToken, client: Client, now: datetime) -> None:
+    """Nothing has happened since that takes its worth away; all of it but groups was read in one statement.
 
     Raises:
-        InvalidGrant: it has expired, was revoked, or client or user are no longer enabled.
+        InvalidGrant: it has expired, was revoked, client or user are no longer enabled, or the user no longer
+            is in a group that may use the client.
     """
     grant = holder.grant
     if holder.expires <= now or grant.expires <= now:
@@ -33,6 +34,8 @@ def check_still_good(holder: AuthorizationCode | RefreshToken, now: datetime) ->
         raise InvalidGrant("The client is disabled.")
     if grant.user is None or not grant.user.is_active:
         raise InvalidGrant("The user is gone or inactive.")
+    if not (client.admits_everybody or client.admits(grant.user)):
+        raise InvalidGrant("The user may not use this client any more.")
 
 
 class TokenGrant(Protocol):

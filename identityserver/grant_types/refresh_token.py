@@ -54,7 +54,8 @@ def _use(token_digest: str, request: TokenRequest) -> Authorization:
     token = RefreshToken.objects.filter(digest=token_digest, grant__client_id=client.pk).with_circumstances().first()
     if token is None:
         raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
-    check_still_good(token, now)
+    _check_replay(token, client, now)
+    check_still_good(token, client, now)
     if client.coordinates_with_session and _session_is_over(token, now):
         raise InvalidGrant("The user has signed out.")
     resources = _narrowed(token.grant, request)
@@ -90,16 +91,18 @@ def _is_allowed(client: Client, scope: str) -> bool:
 
 def _rotated(token: RefreshToken, client: Client, now: datetime) -> str:
     """A token of the next generation in place of this one."""
-    _check_first_use_or_retry(token, now)
     family = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation)
     family.filter(pk=token.pk, consumed_at=None).update(consumed_at=now)
     family.exclude(pk=token.pk).filter(consumed_at=None).update(consumed_at=now, superseded_at=now)
     return new_refresh_token(token.grant, client, now, generation=token.generation + 1)
 
 
-def _check_first_use_or_retry(token: RefreshToken, now: datetime) -> None:
-    if token.consumed_at is None:
+def _check_replay(token: RefreshToken, client: Client, now: datetime) -> None:
+    """A used token may only be tried again by a client that rotates, at once; else it is a replay, however late."""
+    if token.consumed_at is None or token.grant.revoked_at is not None:
         return
+    if not client.rotates_refresh_tokens:
+        raise _Replayed(token)
     window = options().refresh_token_retry_window
     in_window = bool(window) and now - token.consumed_at <= window  # of uses at once, ``now`` may be before the first
     children = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation + 1)
@@ -110,8 +113,6 @@ def _check_first_use_or_retry(token: RefreshToken, now: datetime) -> None:
 
 def _prolonged(token: RefreshToken, client: Client, now: datetime) -> str:
     """No new token; the one in use lives on, up to the limits."""
-    if token.consumed_at is not None:
-        raise _Replayed(token)
     later = expiry(token.grant, client, now)
     if later > token.expires:
         RefreshToken.objects.filter(pk=token.pk).update(expires=later)

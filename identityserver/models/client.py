@@ -131,6 +131,11 @@ class Client(models.Model):
     allowed_groups = models.ManyToManyField(
         Group, blank=True, related_name="+", help_text=_("Groups whose members may use it; empty means everybody.")
     )
+    is_restricted_to_groups = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text=_("Kept with allowed_groups: where all of those were deleted, nobody may use it."),
+    )
     enable_local_login = models.BooleanField(default=True)
     identity_provider_restrictions = StringListField()
     user_sso_lifetime = models.PositiveIntegerField(
@@ -295,13 +300,40 @@ class Client(models.Model):
 
     @cached_property
     def access_scopes(self) -> dict[str, ApiScope]:
-        """The enabled API scopes it may ask for, by name."""
-        return {scope.name: scope for scope in self.api_scopes.all() if scope.enabled}
+        """The enabled API scopes it may ask for, by name; one whose APIs are all disabled is of no use."""
+        return {scope.name: scope for scope in self.api_scopes.all() if scope.enabled and scope.leads_somewhere}
+
+    @cached_property
+    def particular_apis(self) -> tuple[Any, ...]:
+        """The APIs of its scopes that can only verify some signing algorithms."""
+        apis = (api for scope in self.access_scopes.values() for api in scope.api_resources.all())
+        return tuple(api for api in apis if api.allowed_access_token_signing_algorithms)
+
+    @cached_property
+    def taken_scopes(self) -> frozenset[str]:
+        """Names of scopes of their own that a parameterised scope of the client's does not stand for."""
+        return frozenset(
+            name
+            for scope in self.access_scopes.values()
+            if scope.parameterised
+            for name in ApiScope.objects.filter(name__startswith=f"{scope.name}:").values_list("name", flat=True)
+        )
 
     @cached_property
     def group_ids(self) -> frozenset[int]:
-        """The groups whose members may use it; empty means everybody."""
+        """The groups whose members may use it, where it is restricted to groups."""
         return frozenset(group.pk for group in self.allowed_groups.all())
+
+    @cached_property
+    def admits_everybody(self) -> bool:
+        """Whether it is for no groups in particular; not so where those it was for have been deleted."""
+        return not self.is_restricted_to_groups and not self.group_ids
+
+    def admits(self, user: Any) -> bool:
+        """Whether ``user`` may use it."""
+        if self.admits_everybody:
+            return True
+        return hasattr(user, "groups") and user.groups.filter(pk__in=self.group_ids).exists()
 
 
 class ClientSecret(Secret):

@@ -102,9 +102,17 @@ class ApiScope(Requestable):
         verbose_name = _("API scope")
         verbose_name_plural = _("API scopes")
 
+    @property
+    def leads_somewhere(self) -> bool:
+        """Whether it belongs to no API in particular, or to one that is enabled."""
+        apis = self.api_resources.all()
+        return not apis or any(api.enabled for api in apis)
+
     def clean(self) -> None:
         """Names of identity resources are taken: both are asked for by ``scope``."""
         super().clean()
+        if self.parameterised and ":" in self.name:
+            raise ValidationError({"name": _("A scope that takes a parameter has no colon in its own name.")})
         _refuse_reserved(self.name, {*STANDARD_IDENTITY_RESOURCES, Scope.OFFLINE_ACCESS})
         if IdentityResource.objects.filter(name=self.name).exists():
             raise ValidationError({"name": _("An identity resource has this name.")})

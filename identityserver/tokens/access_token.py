@@ -1,13 +1,13 @@
 """JWT access tokens (RFC 9068)."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from identityserver import jose
 from identityserver.conf import options
-from identityserver.models import ApiResource
+from identityserver.scopes import algorithm_for
 from identityserver.tokens import claims as user_claims
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.keys import signer
@@ -30,7 +30,7 @@ def access_token(
         authentication: see :func:`authentication_claims`.
     """
     apis, issued = authorization.resources.apis, int(now.timestamp())
-    key = _signer_for(apis, preferred) if apis else preferred
+    key = signer(algorithm_for(apis)) if authorization.client.particular_apis and apis else preferred
     audience = [api.name for api in apis] or [options().issuer]
     claims: dict[str, Any] = {
         **_granted_claims(authorization),
@@ -44,14 +44,6 @@ def access_token(
         **authentication,
     }
     return key.sign(claims, typ=TokenType.ACCESS_TOKEN)
-
-
-def _signer_for(apis: Iterable[ApiResource], preferred: jose.Signer) -> jose.Signer:
-    for api in apis:
-        allowed = api.allowed_access_token_signing_algorithms
-        if allowed and preferred.algorithm not in allowed:
-            return signer(allowed[0])
-    return preferred
 
 
 def _granted_claims(authorization: Authorization) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The token response (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from identityserver import jose, signals
 from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.models import Client
+from identityserver.scopes import algorithm_for
 from identityserver.tokens.access_token import access_token, authentication_claims
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.id_token import id_token
@@ -29,11 +30,13 @@ _signers: ConfigurationCache[str, Signers] = ConfigurationCache(len(Algorithm))
 
 
 def signers_for(client: Client) -> Signers:
-    """The keys that sign by default what ``client`` gets.
+    """The keys that sign by default what ``client`` gets; those that its APIs ask for are there, too.
 
     Raises:
         TemporarilyUnavailable: one is missing or cannot be decrypted.
     """
+    for api in client.particular_apis:
+        signer(algorithm_for([api]))
     algorithm = client.id_token_signed_response_alg or options().id_token_signing_algorithm
     return _signers.get(algorithm) or _signers.load(algorithm, partial(_find_signers, algorithm))
 
@@ -44,6 +47,8 @@ def _find_signers(id_token_algorithm: str) -> Signers:
 
 def issue_tokens(authorization: Authorization, signers: Signers) -> dict[str, Any]:
     """Every token that ``authorization`` stands for, as the members of the token response."""
+    if authorization.resources.access:
+        authorization = replace(authorization, resources=authorization.resources.within_audience())
     now, client = timezone.now(), authorization.client
     expires_in = int(client.lifetime("access_token_lifetime").total_seconds())
     authentication = authentication_claims(authorization)

@@ -6,29 +6,35 @@ sign and published after. The oldest eligible key signs, so all workers agree.
 
 import functools
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Max
 from django.utils import timezone
 
 from identityserver import encryption, jose
 from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.errors import TemporarilyUnavailable
-from identityserver.models import SigningKey
+from identityserver.models import Client, SigningKey
 from identityserver.models.keys import ANNOUNCED_FOR, PUBLISHED_FOR, SIGNS_FOR
 from identityserver.vocabulary import Algorithm
+
+logger = logging.getLogger("identityserver")
 
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The announced keys as they were when read."""
+    """The announced keys as they were when read, and how long the longest-lived token is valid."""
 
     keys: tuple[SigningKey, ...]
+    longest_lifetime: timedelta
 
     def signer(self, algorithm: str) -> jose.Signer:
         """The oldest key that may sign with ``algorithm`` now.
@@ -50,12 +56,13 @@ class KeyRing:
     @cached_property
     def verifiers(self) -> Mapping[str, jose.Verifier]:
         """Every published key, by kid."""
-        return {key.kid: _verifier(key.kid, key.algorithm, json.dumps(key.public_jwk)) for key in self.published}
+        verifiers = (_verifier(key.kid, key.algorithm, json.dumps(key.public_jwk)) for key in self.published)
+        return {verifier.kid: verifier for verifier in verifiers if verifier is not None}
 
     @cached_property
     def published(self) -> tuple[SigningKey, ...]:
         """Keys that a live token may need, and those announced to sign next."""
-        after = max(PUBLISHED_FOR, options().access_token_lifetime, options().identity_token_lifetime)
+        after = max(PUBLISHED_FOR, self.longest_lifetime)
         return tuple(key for key in self.keys if timezone.now() < key.retires_at + after)
 
     @property
@@ -105,7 +112,7 @@ def signer(algorithm: str) -> jose.Signer:
     """
     ring = key_ring()
     if not ring.has(algorithm):
-        _make_next(Algorithm(algorithm), [key for key in ring.keys if key.algorithm == algorithm])
+        _make_next(Algorithm(algorithm), _rows())
         _rings.clear()
         ring = key_ring()
     return ring.signer(algorithm)
@@ -114,32 +121,47 @@ def signer(algorithm: str) -> jose.Signer:
 def _read() -> KeyRing:
     rows = _rows()
     wanted = {options().access_token_signing_algorithm, options().id_token_signing_algorithm}
-    due = [algorithm for algorithm in sorted(wanted | {key.algorithm for key in rows}) if _needs_next(algorithm, rows)]
+    wanted.update(key.algorithm for key in _kept(rows))
+    due = [algorithm for algorithm in sorted(wanted) if _needs_next(algorithm, rows)]
     for algorithm in due:
-        _make_next(Algorithm(algorithm), [key for key in rows if key.algorithm == algorithm])
-    return KeyRing(tuple(_rows() if due else rows))
+        _make_next(Algorithm(algorithm), rows)
+    return KeyRing(_kept(_rows() if due else rows), _longest_lifetime())
 
 
 def _rows() -> list[SigningKey]:
-    return list(SigningKey.objects.filter(deleted_at=None))
+    """Every key there ever was: a place in the sequence that was taken stays taken."""
+    return list(SigningKey.objects.all())
+
+
+def _kept(rows: Iterable[SigningKey]) -> tuple[SigningKey, ...]:
+    return tuple(key for key in rows if key.deleted_at is None)
+
+
+def _longest_lifetime() -> timedelta:
+    longest = Client.objects.aggregate(Max("access_token_lifetime"), Max("identity_token_lifetime"))
+    own = (timedelta(seconds=seconds) for seconds in longest.values() if seconds)
+    return max(options().access_token_lifetime, options().identity_token_lifetime, *own)
 
 
 def _needs_next(algorithm: str, rows: Iterable[SigningKey]) -> bool:
     """Whether the last key of ``algorithm`` retires so soon that the next must be announced."""
-    ends = [key.retires_at for key in rows if key.algorithm == algorithm]
+    ends = [key.retires_at for key in _kept(rows) if key.algorithm == algorithm]
     return not ends or max(ends) - timezone.now() <= ANNOUNCED_FOR
 
 
-def _make_next(algorithm: Algorithm, existing: Iterable[SigningKey]) -> None:
-    """Add the key after ``existing``; it signs at once where nothing else can, and only one worker's is kept."""
+def _make_next(algorithm: Algorithm, rows: Iterable[SigningKey]) -> None:
+    """Add the key after those in ``rows``; it signs at once where nothing else can.
+
+    Workers that saw the same rows go for the same place in the sequence, and one of them gets it.
+    """
     now = timezone.now()
-    last = max(existing, key=lambda key: key.sequence, default=None)
-    activates = max(now, last.retires_at) if last is not None else now
+    own = [key for key in rows if key.algorithm == algorithm]
+    activates = max([now, *(key.retires_at for key in _kept(own))])
     key = jose.generate(algorithm)
     row = SigningKey(
         kid=key.kid,
         algorithm=algorithm.value,
-        sequence=last.sequence + 1 if last is not None else 1,
+        sequence=max([0, *(key.sequence for key in own)]) + 1,
         private_jwk=encryption.encrypt(key.private_jwk.encode(), SigningKey.context(key.kid)),
         public_jwk=key.public_jwk,
         announced_at=now,
@@ -164,5 +186,10 @@ def _decrypted_signer(kid: str, algorithm: str, envelope: str) -> jose.Signer:
 
 
 @functools.lru_cache(maxsize=256)
-def _verifier(kid: str, algorithm: str, public_jwk: str) -> jose.Verifier:
-    return jose.Verifier(kid=kid, algorithm=Algorithm(algorithm), public_jwk=json.loads(public_jwk))
+def _verifier(kid: str, algorithm: str, public_jwk: str) -> jose.Verifier | None:
+    """The public half; one row that is damaged must not cost the tokens of all others."""
+    try:
+        return jose.Verifier(kid=kid, algorithm=Algorithm(algorithm), public_jwk=json.loads(public_jwk))
+    except jose.InvalidJws:
+        logger.exception("The public key %s cannot be read.", kid)
+        return None

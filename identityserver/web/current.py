@@ -1,6 +1,7 @@
 """The visit being served: its request, for receivers of signals that carry none, and events that wait for its end."""
 
 from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
 from typing import Self
 
 from django.http import HttpRequest
@@ -9,6 +10,7 @@ from identityserver.models import Event
 from identityserver.web.watch import SessionWatch
 
 
+@dataclass(slots=True)
 class Visit:
     """One request while it is served; threads that asgiref starts for it see it too.
 
@@ -17,19 +19,18 @@ class Visit:
         watch: on its Django session, once it has one: the browser's, or one begun by signing in.
     """
 
-    __slots__ = ("_token", "events", "request", "watch")
-
-    def __init__(self, request: HttpRequest) -> None:
-        self.request = request
-        self.events: list[Event] = []
-        self.watch: SessionWatch | None = None
+    request: HttpRequest
+    events: list[Event] = field(default_factory=list)
+    watch: SessionWatch | None = None
+    _token: Token["Visit | None"] | None = None
 
     def __enter__(self) -> Self:
-        self._token: Token[Visit | None] = _visit.set(self)
+        self._token = _visit.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _visit.reset(self._token)
+        if self._token is not None:
+            _visit.reset(self._token)
 
 
 _visit: ContextVar[Visit | None] = ContextVar("identityserver_visit", default=None)

@@ -136,6 +136,18 @@ for _model in (ApiResource, ApiScope, ClaimMapping, Client, ClientSecret, Identi
 for _relation in (Client.identity_resources, Client.api_scopes, Client.allowed_groups, ApiResource.api_scopes):
     m2m_changed.connect(forget_on_commit, sender=_relation.through)
 
+
+@receiver(m2m_changed, sender=Client.allowed_groups.through)
+def keep_restriction(instance: Client, action: str, **_: Any) -> None:
+    """A client is restricted once groups are chosen, and open again once they are taken away by hand.
+
+    Deleting a group sends no such signal: a client whose last group goes stays restricted, and admits nobody.
+    """
+    if action in {"post_add", "post_remove", "post_clear"}:
+        instance.is_restricted_to_groups = instance.allowed_groups.exists()
+        instance.save(update_fields=["is_restricted_to_groups"])
+
+
 # --- Events ----------------------------------------------------------------------------------------
 
 
