@@ -31,7 +31,7 @@ from identityserver.models import UserSession
 from identityserver.pages.authorization import AuthorizationPage
 from identityserver.pages.base import HostedPage
 from identityserver.web import pending, rate_limits
-from identityserver.web.address import client_address
+from identityserver.web.address import client_address, sender_at
 from identityserver.web.reading import names
 from identityserver.web.session import current_session
 from identityserver.web.sign_in import sign_in
@@ -39,6 +39,8 @@ from identityserver.web.sign_in import sign_in
 _WINDOW = 60
 #: People behind one address who may mistype at once, as a multiple of the limit for one of them.
 _PEOPLE_PER_ADDRESS = 4
+#: Of a user name, what tells attempts apart; more than any site stores.
+_LENGTH = 1000
 #: RFC 8176: this page takes passwords, whichever backend judges them.
 _METHODS = ("pwd",)
 
@@ -225,12 +227,9 @@ def _take_back(request: HttpRequest, username: str) -> None:
 
 
 def _limits(request: HttpRequest, username: str) -> list[tuple[str, str, int]]:
-    limit, address = options().login_attempts_per_minute, client_address(request) or ""
-    name = unicodedata.normalize("NFKC", username[:1000]).casefold()
-    limits = [("login", f"{address} {name}", limit)]
-    if address:
-        limits.append(("login address", address, limit * _PEOPLE_PER_ADDRESS))
-    return limits
+    limit, sender = options().login_attempts_per_minute, sender_at(client_address(request))
+    name = unicodedata.normalize("NFKC", username.strip()[:_LENGTH]).casefold()  # as the form reads it, in any case
+    return [("login", f"{sender} {name}", limit), ("login address", sender, limit * _PEOPLE_PER_ADDRESS)]
 
 
 def _next(request: HttpRequest) -> str:

@@ -4,7 +4,7 @@
 ``trusted_proxy_count`` entries mean anything (RFC 7239 §8.1).
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from django.http import HttpRequest
 
@@ -15,6 +15,17 @@ def client_address(request: HttpRequest) -> str | None:
     """The client's IP address in its canonical form, or ``None`` where nothing trustworthy tells it."""
     peer = request.META.get("REMOTE_ADDR") or ""
     return _address(_forwarded(request) or peer) or _address(peer)
+
+
+def sender_at(address: str | None) -> str:
+    """By what limits count senders: the address, but of IPv6 the /64, all of which is one subscriber's (RFC 6177).
+
+    All whose address nothing tells are one sender.
+    """
+    if address is None:
+        return "unknown"
+    parsed = ip_address(address)
+    return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
 def _forwarded(request: HttpRequest) -> str:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from identityserver.conf import imported, options
 from identityserver.models import Event
-from identityserver.web.address import client_address
+from identityserver.web.address import client_address, sender_at
 from identityserver.web.current import current_request, current_visit
 
 logger = logging.getLogger("identityserver.events")
@@ -63,7 +63,7 @@ def store(event: Event) -> None:
 
 def store_sparingly(event: Event) -> None:
     """The same for what the unauthenticated can cause: beyond the cap it is only logged."""
-    if _cap.allows(event.ip):
+    if _cap.allows(sender_at(event.ip)):
         store(event)
     else:
         log(event)
@@ -112,9 +112,9 @@ class _Cap:
 
     def __init__(self) -> None:
         self.minute = 0
-        self.counts: Counter[str | None] = Counter()
+        self.counts: Counter[str] = Counter()
 
-    def allows(self, address: str | None) -> bool:
+    def allows(self, address: str) -> bool:
         """Whether one more event caused from ``address`` is to be stored; counts it if so."""
         minute = int(timezone.now().timestamp()) // 60
         if minute != self.minute:

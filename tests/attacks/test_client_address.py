@@ -3,7 +3,7 @@
 import pytest
 from django.http import HttpRequest
 
-from identityserver.web.address import client_address
+from identityserver.web.address import client_address, sender_at
 
 
 @pytest.fixture
@@ -69,3 +69,17 @@ def test_a_request_that_came_from_no_network_has_none(settings):
 def test_the_zone_of_a_link_local_address_is_left_out(rf):
     """No database stores it."""
     assert seen(rf, peer="fe80::1%eth0") == "fe80::1"
+
+
+@pytest.mark.parametrize(
+    ("address", "sender"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1", "fe80::/64"),
+        (None, "unknown"),
+    ],
+)
+def test_limits_count_a_network_of_ipv6_as_one_sender(address, sender):
+    assert sender_at(address) == sender

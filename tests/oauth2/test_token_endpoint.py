@@ -1,7 +1,7 @@
 """The token endpoint and client authentication: RFC 6749 §2.3, §3.2, §5; OpenID Connect Core §9."""
 
 from datetime import timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connections
@@ -10,7 +10,7 @@ from django.utils import timezone
 from identityserver import digests
 from identityserver.client_authentication import client_secret
 from identityserver.models import AuthorizationCode, ClientSecret, Event, Grant
-from identityserver.testing.relying_party import basic
+from identityserver.testing.relying_party import FORM, basic
 from tests.speaking import basic_header, failing_database, stored_rows, token_request, url_of, without_reference
 
 pytestmark = pytest.mark.django_db
@@ -285,6 +285,15 @@ class TestRefusal:
         assert 1 <= int(answer.response["Retry-After"]) <= 60
         clock.forward(minutes=1)
         machine.client_credentials().succeeds()
+
+    def test_another_address_of_the_same_network_does_not_help(self, clock, settings, machine):
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "client_authentication_failures_per_minute": 3}
+        asked = {"content_type": FORM, "headers": basic_header(f"{machine.client_id}:wrong")}
+        answers = [
+            machine.http.post(url_of("token"), urlencode(ASK), REMOTE_ADDR=f"2001:db8:1:2::{number}", **asked)
+            for number in range(4)
+        ]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
 
     def test_the_failures_of_one_client_are_not_held_against_another(self, clock, settings, machine, relying_party):
         settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "client_authentication_failures_per_minute": 1}

@@ -271,6 +271,11 @@ class TestFloods:
         assert len(stored("login_failed")) == STORED_PER_ADDRESS
         assert caplog.text.count("login_failed") == STORED_PER_ADDRESS + 5
 
+    def test_and_so_is_a_network_of_ipv6(self, alice):
+        for number in range(STORED_PER_ADDRESS + 5):
+            self.knock(1, f"2001:db8:1:2::{number:x}")
+        assert len(stored("login_failed")) == STORED_PER_ADDRESS
+
     def test_another_address_is_still_heard(self, alice):
         self.knock(STORED_PER_ADDRESS + 5)
         self.knock(1, "203.0.113.2")

@@ -161,8 +161,9 @@ class TestRateLimit:
         clock.moment = clock.moment.replace(second=0)
         self.clock = clock
 
-    def fail(self, times, username="bob"):
+    def fail(self, times, username="bob", address="127.0.0.1"):
         browser = Browser()
+        browser.http.defaults["REMOTE_ADDR"] = address
         for _ in range(times):
             page = browser.sign_in(username, "wrong")
         return page
@@ -179,9 +180,18 @@ class TestRateLimit:
         self.clock.forward(seconds=45)
         assert bob.browser.sign_in("bob", bob.password).status != 429
 
-    def test_spelling_the_name_otherwise_does_not_help(self):
+    @pytest.mark.parametrize(
+        "name", ["\uff22\uff2f\uff22", "BOB", "bob ", " bob", "\u00a0bob\u3000", "bob" + " " * 2000, " " * 2000 + "bob"]
+    )
+    def test_spelling_the_name_otherwise_does_not_help(self, name):
         self.fail(3)
-        assert self.fail(1, "\uff22\uff2f\uff22").status == 429
+        assert self.fail(1, name).status == 429
+
+    def test_neither_does_another_address_of_the_same_network(self):
+        """An IPv6 subscriber has 2**64 of them at least (RFC 6177)."""
+        self.fail(3, address="2001:db8:1:2::1")
+        assert self.fail(1, address="2001:db8:1:2:ffff::2").status == 429
+        assert self.fail(1, address="2001:db8:1:3::1").status == 200
 
     def test_somebody_else_need_not_wait(self, person):
         eve = person("eve")
@@ -198,6 +208,12 @@ class TestRateLimit:
         for number in range(12):
             assert self.fail(1, f"user{number}").status == 200
         assert self.fail(1, "another").status == 429
+
+    @pytest.mark.parametrize("address", ["", "unix:", None])
+    def test_all_whose_address_nobody_knows_are_counted_together(self, address):
+        for number in range(12):
+            assert self.fail(1, f"user{number}", address).status == 200
+        assert self.fail(1, "another", address).status == 429
 
     def test_the_cache_tells_nobody_who_tried(self):
         self.fail(1, "somebody@example.com")
