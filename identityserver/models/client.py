@@ -10,12 +10,11 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator, URLValidator
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from identityserver import uris
 from identityserver.conf import options
-from identityserver.models.fields import Each, StringListField
+from identityserver.models.fields import Each, StringListField, now
 from identityserver.models.resources import ApiScope, IdentityResource
 from identityserver.models.secrets import Secret
 from identityserver.vocabulary import (
@@ -77,7 +76,7 @@ class Client(models.Model):
     enabled = models.BooleanField(default=True, help_text=_("A disabled client is treated as unknown everywhere."))
     source = models.CharField(max_length=10, choices=_choices(ClientSource), default=ClientSource.MANUAL.value)
     properties = models.JSONField(default=dict, blank=True, help_text=_("For the host site's own use."))
-    created = models.DateTimeField(default=timezone.now, editable=False)
+    created = models.DateTimeField(default=now, editable=False)
     updated = models.DateTimeField(auto_now=True)
 
     # Authentication

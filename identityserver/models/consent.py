@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from identityserver.models.client import Client
-from identityserver.models.fields import StringListField
+from identityserver.models.fields import StringListField, now
 
 
 class ConsentManager(models.Manager["Consent"]):
@@ -48,7 +48,7 @@ class Consent(models.Model):
     scopes = StringListField()
     claims = StringListField()
     resources = StringListField()
-    created = models.DateTimeField(default=timezone.now)
+    created = models.DateTimeField(default=now)
     expires = models.DateTimeField(null=True, blank=True, db_index=True)
 
     objects = ConsentManager()

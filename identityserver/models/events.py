@@ -4,8 +4,9 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from identityserver.models.fields import now
 
 
 class Event(models.Model):
@@ -16,7 +17,7 @@ class Event(models.Model):
         FAILURE = "failure", _("Failure")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    time = models.DateTimeField(default=timezone.now, db_index=True)
+    time = models.DateTimeField(default=now, db_index=True)
     type = models.CharField(max_length=60, db_index=True)
     outcome = models.CharField(max_length=10, choices=Outcome)
     reference = models.CharField(
@@ -25,7 +26,7 @@ class Event(models.Model):
     client = models.CharField(max_length=255, blank=True)
     user = models.CharField(max_length=255, blank=True)
     session = models.CharField(max_length=60, blank=True)
-    ip = models.GenericIPAddressField(null=True, blank=True)
+    ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     code = models.CharField(max_length=80, blank=True)
     detail = models.TextField(blank=True)
     clause = models.CharField(max_length=200, blank=True)

@@ -1,16 +1,23 @@
 """Fields that the models share."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext_lazy as _
 
 #: Longest entry of a list; what is compared with a parameter is never longer than its limit.
 ENTRY_LENGTH = 2000
+
+
+def now() -> datetime:
+    """The default of moments. Not ``timezone.now`` itself, which fields would keep as it was, past a frozen clock."""
+    return timezone.now()
 
 
 class LinesField(forms.CharField):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from identityserver import digests
 from identityserver.conf import options
 from identityserver.models.client import Client
-from identityserver.models.fields import StringListField
+from identityserver.models.fields import StringListField, now
 from identityserver.models.sessions import UserSession
 
 
@@ -50,17 +50,17 @@ class Grant(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     subject = models.CharField(max_length=255, blank=True)
     session = models.ForeignKey(UserSession, models.SET_NULL, null=True, blank=True, related_name="grants")
-    sid = models.CharField(max_length=digests.LENGTH, blank=True)
+    sid = models.CharField(_("session ID"), max_length=digests.LENGTH, blank=True)
     kind = models.CharField(max_length=60, help_text=_("The grant type that made it."))
     scopes = StringListField()
     resources = StringListField(help_text=_("Resource indicators (RFC 8707)."))
     claims = models.JSONField(default=dict, blank=True, help_text=_("The claims parameter."))
-    acr = models.CharField(max_length=255, blank=True)
-    amr = StringListField()
+    acr = models.CharField(_("ACR"), max_length=255, blank=True)
+    amr = StringListField(_("AMR"))
     auth_time = models.DateTimeField(null=True, blank=True)
     confirmation = models.CharField(max_length=100, blank=True, help_text=_("Thumbprint of the key it is bound to."))
-    created = models.DateTimeField(default=timezone.now)
-    last_used = models.DateTimeField(default=timezone.now)
+    created = models.DateTimeField(default=now)
+    last_used = models.DateTimeField(default=now)
     expires = models.DateTimeField(db_index=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revocation_reason = models.CharField(max_length=100, blank=True)
@@ -96,7 +96,7 @@ class Redeemable(models.Model):
     """A value that is kept as a digest and consumed by use: consumed, not deleted, so that replay is seen."""
 
     digest = models.CharField(max_length=digests.LENGTH, unique=True)
-    created = models.DateTimeField(default=timezone.now)
+    created = models.DateTimeField(default=now)
     expires = models.DateTimeField(db_index=True)
     consumed_at = models.DateTimeField(null=True, blank=True)
 

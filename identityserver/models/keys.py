@@ -6,22 +6,22 @@ from functools import cached_property
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from identityserver import encryption
+from identityserver.models.fields import now
 from identityserver.vocabulary import Algorithm
 
 
 class SigningKey(models.Model):
     """A key of the server: announced, then signing, then only verifying, then gone (OpenID Connect Core §10.1.1)."""
 
-    kid = models.CharField(max_length=64, unique=True)
+    kid = models.CharField(_("key ID"), max_length=64, unique=True)
     algorithm = models.CharField(max_length=10, choices=[(member.value, member.value) for member in Algorithm])
     sequence = models.PositiveIntegerField(help_text=_("Position among the keys of its algorithm."))
     private_jwk = models.TextField(editable=False, help_text=_("Encrypted."))
-    public_jwk = models.JSONField()
-    created = models.DateTimeField(default=timezone.now)
+    public_jwk = models.JSONField(_("public JWK"))
+    created = models.DateTimeField(default=now)
     announced_at = models.DateTimeField()
     activates_at = models.DateTimeField()
     retires_at = models.DateTimeField(db_index=True)
@@ -82,7 +82,7 @@ class ServerSecret(models.Model):
 
     purpose = models.CharField(max_length=40, unique=True)
     encrypted = models.TextField()
-    created = models.DateTimeField(default=timezone.now)
+    created = models.DateTimeField(default=now)
 
     objects = ServerSecretManager()
 

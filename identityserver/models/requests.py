@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from identityserver import digests
 from identityserver.conf import options
 from identityserver.models.client import Client
-from identityserver.models.fields import StringListField
+from identityserver.models.fields import StringListField, now
 
 
 class PendingManager(models.Manager[Any]):
@@ -36,7 +36,7 @@ class PendingRequest(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     digest = models.CharField(max_length=digests.LENGTH, unique=True)
     binding = models.CharField(max_length=digests.LENGTH, help_text=_("Digest of the browser's own cookie."))
-    created = models.DateTimeField(default=timezone.now)
+    created = models.DateTimeField(default=now)
     expires = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True, blank=True)
 

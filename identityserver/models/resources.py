@@ -184,7 +184,9 @@ class ClaimMapping(models.Model):
     identity_resource = models.ForeignKey(
         IdentityResource, models.CASCADE, null=True, blank=True, related_name="claim_mappings"
     )
-    api_scope = models.ForeignKey(ApiScope, models.CASCADE, null=True, blank=True, related_name="claim_mappings")
+    api_scope = models.ForeignKey(
+        ApiScope, models.CASCADE, verbose_name=_("API scope"), null=True, blank=True, related_name="claim_mappings"
+    )
 
     class Meta:
         verbose_name = _("claim mapping")

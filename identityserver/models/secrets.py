@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from identityserver import digests
+from identityserver.models.fields import now
 from identityserver.models.keys import ServerSecret
 
 
@@ -29,7 +30,7 @@ class Secret(models.Model):
         max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition.")
     )
     digest = models.CharField(max_length=digests.LENGTH, editable=False)
-    created = models.DateTimeField(default=timezone.now, editable=False)
+    created = models.DateTimeField(default=now, editable=False)
     expires = models.DateTimeField(null=True, blank=True)
     last_used = models.DateTimeField(null=True, blank=True, editable=False)
 

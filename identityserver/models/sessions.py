@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from identityserver import digests, signals
 from identityserver.conf import options
 from identityserver.models.client import Client
-from identityserver.models.fields import StringListField
+from identityserver.models.fields import StringListField, now
 
 #: ``last_seen`` is written at most this often.
 _TOUCH_INTERVAL = timedelta(minutes=1)
@@ -64,18 +64,20 @@ class UserSession(models.Model):
     """One sign-in of a user in one browser."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    sid = models.CharField(max_length=digests.LENGTH, unique=True, default=digests.new_handle, editable=False)
+    sid = models.CharField(
+        _("session ID"), max_length=digests.LENGTH, unique=True, default=digests.new_handle, editable=False
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     auth_time = models.DateTimeField()
-    acr = models.CharField(max_length=255, blank=True)
-    amr = StringListField()
-    idp = models.CharField(max_length=200, blank=True)
-    created = models.DateTimeField(default=timezone.now)
+    acr = models.CharField(_("ACR"), max_length=255, blank=True)
+    amr = StringListField(_("AMR"))
+    idp = models.CharField(_("identity provider"), max_length=200, blank=True)
+    created = models.DateTimeField(default=now)
     last_seen = models.DateTimeField()
     expires = models.DateTimeField(db_index=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=100, blank=True)
-    ip = models.GenericIPAddressField(null=True, blank=True)
+    ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(max_length=255, blank=True)
 
     objects = UserSessionManager()
@@ -149,7 +151,7 @@ class SessionClient(models.Model):
     client = models.ForeignKey(Client, models.CASCADE, related_name="+")
     front_channel_logout_uri = models.CharField(max_length=500, blank=True)
     back_channel_logout_uri = models.CharField(max_length=500, blank=True)
-    created = models.DateTimeField(default=timezone.now)
+    created = models.DateTimeField(default=now)
 
     class Meta:
         verbose_name = _("client of a session")

@@ -1,6 +1,7 @@
 """Pytest fixtures: ``pytest_plugins = ["identityserver.testing.fixtures"]``."""
 
 import functools
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.utils import timezone
 
 from identityserver import caching, encryption, jose
@@ -19,7 +19,7 @@ from identityserver.testing.browser import Browser
 from identityserver.testing.clock import Clock
 from identityserver.testing.relying_party import RelyingParty
 from identityserver.vocabulary import Algorithm
-from identityserver.web import events
+from identityserver.web import events, rate_limits
 
 PASSWORD = "correct horse battery staple"
 
@@ -44,10 +44,10 @@ class Person:
 
 
 @pytest.fixture(autouse=True)
-def _no_memory_of_other_tests() -> Iterator[None]:
+def _no_memory_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is cached in process, and the counters of limits, belong to one test."""
     caching.forget()
-    cache.clear()
+    monkeypatch.setattr(rate_limits, "_PREFIX", f"identityserver.limit.{secrets.token_hex(8)}.")
     events.count_anew()
     yield
     caching.forget()

@@ -75,7 +75,7 @@ def notice_changed_password(
 ) -> None:
     """Remember on the user until the save is done that it changes the password, in whatever way that was set."""
     if not raw and isinstance(instance, get_user_model()) and _changes_password(instance, using, update_fields):
-        instance._identityserver_password_changes = True
+        vars(instance)["_identityserver_password_changes"] = True
 
 
 @receiver(post_save)
@@ -109,7 +109,7 @@ def _changes_password(user: Any, using: str, update_fields: frozenset[str] | Non
 
 def _is_upgrade(user: Any, update_fields: frozenset[str] | None) -> bool:
     """Django's new hash of the same password: it resets ``_password``, which a row as it was read does not have."""
-    return update_fields == {"password"} and "_password" in vars(user) and is_password_usable(user.password)
+    return update_fields == frozenset({"password"}) and "_password" in vars(user) and is_password_usable(user.password)
 
 
 def _stored_password(user: Any, using: str) -> str | None:
