@@ -1,5 +1,6 @@
 """Finding clients: fully loaded rows, cached in process and shared between requests."""
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -7,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from identityserver import signals
 from identityserver.caching import ConfigurationCache, forget
-from identityserver.errors import ProtocolError
+from identityserver.errors import InvalidClient, ProtocolError
 from identityserver.models import Client
 from identityserver.vocabulary import AccessTokenType, AuthMethod, SubjectType
 
@@ -19,6 +20,7 @@ _CAPACITY = 1000
 
 _clients: ConfigurationCache[str, Client] = ConfigurationCache(_CAPACITY)
 _origins: ConfigurationCache[str, frozenset[str]] = ConfigurationCache(1)
+_origins_read = [float("-inf")]
 
 
 def find_client(client_id: str) -> Client | None:
@@ -29,14 +31,17 @@ def find_client(client_id: str) -> Client | None:
 def judge_client(client_id: str, judge: Callable[[Client | None], T]) -> T:
     """What ``judge`` says of the client; before a refusal is final, the registration is read anew.
 
-    So a new secret, scope or redirect URI works at once on every worker.
+    So a new secret, scope or redirect URI works at once on every worker. A client that fails to authenticate
+    costs one query, like one that does not exist.
     """
     cached = _clients.get(client_id)
     if cached is None:
         return judge(find_client(client_id))
     try:
         return judge(cached)
-    except ProtocolError:
+    except ProtocolError as refusal:
+        if isinstance(refusal, InvalidClient) and _authenticates_like(cached):
+            raise
         fresh = _clients.load(client_id, lambda: _usable(client_id))
         if fresh is not None and _fingerprint(fresh) == _fingerprint(cached):
             raise
@@ -46,11 +51,12 @@ def judge_client(client_id: str, judge: Callable[[Client | None], T]) -> T:
 
 
 def is_registered_origin(origin: str) -> bool:
-    """Whether a client registered ``origin`` for cross-origin requests."""
+    """Whether a client registered ``origin`` for cross-origin requests; a new one counts within a second."""
     known = _origins.get("all")
-    if known is not None and origin in known:
-        return True
-    return origin in (_origins.load("all", _read_origins) or ())
+    if known is None or (origin not in known and time.monotonic() - _origins_read[0] >= 1):
+        _origins_read[0] = time.monotonic()
+        known = _origins.load("all", _read_origins)
+    return origin in known
 
 
 def unusable_because(client: Client) -> str:
@@ -111,6 +117,20 @@ def _read(client_id: str) -> Client | None:
         )
         .first()
     )
+
+
+#: All that decides whether a client authenticates, besides its being enabled.
+_METHOD_FIELDS = ("token_endpoint_auth_method", "accept_either_secret_method", "source")
+_SECRET_FIELDS = ("kind", "digest", "expires")
+
+
+def _authenticates_like(cached: Client) -> bool:
+    """Whether the client still authenticates in the way that ``cached`` does."""
+    method = [getattr(cached, name) for name in _METHOD_FIELDS]
+    secrets = [[getattr(secret, name) for name in _SECRET_FIELDS] for secret in cached.secrets_in_use]
+    known = {(*method, *secret) for secret in secrets or [[None] * len(_SECRET_FIELDS)]}
+    rows = Client.objects.filter(client_id=cached.client_id, enabled=True).order_by()
+    return known == set(rows.values_list(*_METHOD_FIELDS, *(f"secrets__{name}" for name in _SECRET_FIELDS)))
 
 
 def _fingerprint(client: Client) -> Any:

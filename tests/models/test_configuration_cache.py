@@ -3,12 +3,14 @@
 Another worker is played by changes that send no signal: this process learns of them by nothing but the database.
 """
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
-from identityserver import caching
+from identityserver import caching, clients
 from identityserver.caching import ConfigurationCache
 from identityserver.clients import find_client
 from identityserver.models import ApiScope, ClaimMapping, Client, ClientSecret, IdentityResource
@@ -34,6 +36,17 @@ def minutes_later(monkeypatch):
     def pass_by():
         later = caching.time.monotonic() + 600
         monkeypatch.setattr(caching, "time", SimpleNamespace(monotonic=lambda: later))
+
+    return pass_by
+
+
+@pytest.fixture
+def a_second_later(monkeypatch):
+    """Let what is read anew at most once a second be read again."""
+
+    def pass_by():
+        later = clients.time.monotonic() + 1
+        monkeypatch.setattr(clients, "time", SimpleNamespace(monotonic=lambda: later))
 
     return pass_by
 
@@ -92,11 +105,46 @@ class TestAnotherWorker:
         ClientSecret.typed(row, secret)
         token_request(ASK, basic_header(f"newcomer:{secret}")).succeeds()
 
-    def test_a_new_origin_works_at_once(self, machine):
+    def test_a_secret_that_is_prolonged_works_at_once(self, clock, machine):
+        ClientSecret.objects.update(expires=clock.now())
+        caching.forget()
+        machine.client_credentials().fails_with("invalid_client")
+        ClientSecret.objects.update(expires=clock.now() + timedelta(hours=1))
+        machine.client_credentials().succeeds()
+
+    def test_another_way_to_authenticate_works_at_once(self, machine):
+        Client.objects.update(accept_either_secret_method=False)
+        caching.forget()
+        body = {**ASK, "client_id": machine.client_id, "client_secret": machine.secret}
+        token_request(body).fails_with("invalid_client")
+        Client.objects.update(token_endpoint_auth_method="client_secret_post")
+        token_request(body).succeeds()
+
+    @pytest.mark.parametrize("secrets", [0, 1, 3])
+    def test_a_wrong_secret_costs_what_an_unknown_client_costs(self, machine, secrets):
+        """Or it would tell which clients there are, and be the cheapest way to keep the database busy."""
+        ClientSecret.objects.all().delete()
+        for _ in range(secrets):
+            ClientSecret.generate(machine.row)
+        for client_id in (machine.client_id, "nobody", machine.client_id):
+            wrong = basic_header(f"{client_id}:wrong")
+            token_request(ASK, wrong).fails_with("invalid_client")
+            with CaptureQueriesContext(connection) as queries:
+                token_request(ASK, wrong).fails_with("invalid_client")
+            assert len([query for query in queries if query["sql"].startswith("SELECT")]) == 1
+
+    def test_a_new_origin_works_within_a_second(self, machine, a_second_later):
         asked = {"Origin": "https://spa.example"}
         assert "Access-Control-Allow-Origin" not in machine.http.options(url_of("token"), headers=asked).headers
         Client.objects.update(allowed_cors_origins=["https://spa.example"])
+        a_second_later()
         assert machine.http.options(url_of("token"), headers=asked)["Access-Control-Allow-Origin"]
+
+    def test_foreign_origins_keep_no_database_busy(self, machine, django_assert_num_queries):
+        machine.http.options(url_of("token"), headers={"Origin": "https://evil.example"})
+        with django_assert_num_queries(0):
+            for number in range(5):
+                machine.http.options(url_of("token"), headers={"Origin": f"https://evil{number}.example"})
 
     def test_a_disabled_client_gets_nothing_for_codes_and_refresh_tokens_at_once(self, alice, relying_party):
         client = relying_party(scopes="openid offline_access")
