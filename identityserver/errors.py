@@ -32,6 +32,9 @@ class ProtocolError(Exception):
     clause: ClassVar[str] = "RFC 6749 §5.2"
     remedy: ClassVar[str] = "Compare the request with the client's registration."
 
+    #: Seconds after which another try makes sense, where it does (RFC 9110 §10.2.3).
+    retry_after: int | None = None
+
     def __init__(self, description: str = "", *, detail: str = "", parameter: str = "") -> None:
         super().__init__(description)
         self.description = description

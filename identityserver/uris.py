@@ -5,7 +5,8 @@ Sources: RFC 6749 §3.1.2, RFC 8252, RFC 9700 §2.1.
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 #: Schemes that run code or read the local disk in a browser.
 _DANGEROUS = frozenset(
@@ -94,6 +95,11 @@ def redirect_uri_matches(registered: str, presented: str) -> bool:
         return True
     around_port = _around_port(registered)
     return around_port is not None and around_port == _around_port(presented)
+
+
+def with_query(uri: str, parameters: Mapping[str, str]) -> str:
+    """``uri`` with ``parameters`` added to the query it has (RFC 6749 §3.1.2)."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(parameters)}"
 
 
 def host_of(uri: str) -> str:

@@ -1,55 +1,33 @@
-"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2, RFC 9207).
+"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2, RFC 9207)."""
 
-The one place where a protocol error becomes a redirect or an error page.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 
+from identityserver import uris
 from identityserver.authorization.interaction import AskConsent, Proceed, Refuse, SignIn, next_interaction
 from identityserver.authorization.request import (
     AuthorizationRequest,
-    Destination,
-    RedirectableError,
     read_authorization_request,
 )
-from identityserver.authorization.response import AlreadyAnswered, failure, success
+from identityserver.authorization.response import AlreadyAnswered, success
 from identityserver.authorization.response_type import RESPONSE_TYPES
 from identityserver.authorization.storing import restored, storable
-from identityserver.clients import find_client
 from identityserver.conf import options
-from identityserver.endpoints.base import FORM, ProtocolEndpoint, body_of, refuse_secrets, report
+from identityserver.endpoints.base import FORM, body_of, refuse_secrets, report
+from identityserver.endpoints.browser import BrowserEndpoint, tell_client
 from identityserver.endpoints.response_modes import deliver
-from identityserver.errors import ProtocolError, RequestAnswered, UnsupportedMediaType
+from identityserver.errors import RequestAnswered, UnsupportedMediaType
 from identityserver.models import AuthorizationRequest as StoredRequest
 from identityserver.parameters import Parameters
 from identityserver.pkce import METHOD as S256
 from identityserver.vocabulary import Prompt, ResponseMode
 from identityserver.web import pending
 from identityserver.web.error_page import render_error
-from identityserver.web.reading import query_value
 from identityserver.web.session import current_session, sign_out_stranger
-
-
-class BrowserEndpoint(ProtocolEndpoint):
-    """An endpoint that people's browsers come to: what cannot be sent to a client is a page."""
-
-    #: Not HEAD, which Django answers as GET: it would issue a code, or sign out, for who only wants to look.
-    http_method_names: Sequence[str] = ["get", "post", "options"]
-
-    def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
-        """Send the error to the client where it is trusted, and show it to the person where not."""
-        if isinstance(error, RedirectableError):
-            return _tell_client(request, error.destination, error.error)
-        client_id = query_value(request, "client_id")
-        report(request, error, self.name, client_id)
-        client = None if error.status >= 500 or error.parameter == "client_id" else _known(client_id)
-        return render_error(request, error, client=client, ui_locales=query_value(request, "ui_locales"))
 
 
 class AuthorizationEndpoint(BrowserEndpoint):
@@ -121,7 +99,7 @@ def _to_page(request: HttpRequest, outcome: SignIn | AskConsent, handle: str) ->
     if not host_page or outcome.reauthenticate:
         return pending.redirect_to("login", handle)
     sign_out_stranger(request)
-    return pending.see_other(f"{resolve_url(host_page)}?{urlencode({'next': pending.url_of('resume', handle)})}")
+    return pending.see_other(uris.with_query(resolve_url(host_page), {"next": pending.url_of("resume", handle)}))
 
 
 def _wait(request: HttpRequest, asked: AuthorizationRequest, send_on: Callable[[str], HttpResponse]) -> HttpResponse:
@@ -139,14 +117,7 @@ def _answer(
         return deliver(request, asked.destination, success(asked, outcome, stored))
     if stored is not None and not stored.use():
         raise AlreadyAnswered
-    return _tell_client(request, asked.destination, outcome.error, asked.client.client_id)
-
-
-def _tell_client(
-    request: HttpRequest, destination: Destination, error: ProtocolError, client_id: str = ""
-) -> HttpResponse:
-    report(request, error, AuthorizationEndpoint.name, client_id or query_value(request, "client_id"))
-    return deliver(request, destination, failure(destination, error))
+    return tell_client(request, asked.destination, outcome.error, asked.client.client_id)
 
 
 def _answered(request: HttpRequest, stored: StoredRequest | None) -> HttpResponse:
@@ -154,7 +125,3 @@ def _answered(request: HttpRequest, stored: StoredRequest | None) -> HttpRespons
     error = RequestAnswered("The request was answered already, has expired or was made in another browser.")
     report(request, error, ResumeEndpoint.name)
     return render_error(request, error, client=stored.client if stored is not None else None)
-
-
-def _known(client_id: str) -> Any:
-    return find_client(client_id) if 0 < len(client_id) <= 255 and client_id.isprintable() else None

@@ -158,9 +158,8 @@ def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonRespo
 def error_response(error: ProtocolError) -> JsonResponse:
     """RFC 6749 §5.2, with Retry-After where waiting helps."""
     response = json_response({"error": error.code, "error_description": error.error_description}, status=error.status)
-    retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None:
-        response["Retry-After"] = str(retry_after)
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

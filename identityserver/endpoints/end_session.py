@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 
-from identityserver.endpoints.authorization import BrowserEndpoint
 from identityserver.endpoints.base import FORM, body_of
+from identityserver.endpoints.browser import BrowserEndpoint
 from identityserver.errors import UnsupportedMediaType
 from identityserver.logout.request import LogoutRequest, destination, read_logout_request
 from identityserver.models import LogoutRequest as StoredRequest

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from identityserver import uris
 from identityserver.authorization.request import Destination
 from identityserver.vocabulary import ResponseMode
 from identityserver.web.pending import see_other
@@ -16,8 +17,7 @@ def deliver(request: HttpRequest, destination: Destination, parameters: Mapping[
     """Send the browser to the client with ``parameters``, in the way it asked for."""
     match destination.response_mode:
         case ResponseMode.QUERY:
-            joint = "&" if "?" in destination.redirect_uri else "?"
-            return see_other(f"{destination.redirect_uri}{joint}{urlencode(parameters)}")
+            return see_other(uris.with_query(destination.redirect_uri, parameters))
         case ResponseMode.FRAGMENT:
             return see_other(f"{destination.redirect_uri}#{urlencode(parameters)}")
         case ResponseMode.FORM_POST:

@@ -1,8 +1,8 @@
 """Reading a logout request (OpenID Connect RP-Initiated Logout 1.0 §2)."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
+from identityserver import uris
 from identityserver.clients import find_client
 from identityserver.errors import InvalidRequest
 from identityserver.models import Client, UserSession
@@ -79,6 +79,4 @@ def _redirect_uri(client: Client | None, parameters: Parameters) -> str:
 
 def destination(uri: str, state: str) -> str:
     """Where the browser goes after signing out, with the state as it came."""
-    if not uri or not state:
-        return uri
-    return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': state})}"
+    return uris.with_query(uri, {"state": state}) if uri and state else uri

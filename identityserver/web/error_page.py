@@ -36,9 +36,8 @@ def render_error(
             **(_for_staff(error) if _may_see_details(request, error) else {}),
         }
         response = render_page(request, "identityserver/error.html", context, status=error.status)
-    retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None:
-        response["Retry-After"] = str(retry_after)
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

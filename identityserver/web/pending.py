@@ -5,12 +5,11 @@ do not disturb each other. It outlives the answer, for a page that is opened aga
 """
 
 from typing import TypeVar
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from identityserver import digests
+from identityserver import digests, uris
 from identityserver.conf import options
 from identityserver.models.requests import PendingRequest
 from identityserver.web.headers import no_store
@@ -62,7 +61,7 @@ def redirect_to(name: str, handle: str) -> HttpResponseRedirect:
 
 def url_of(name: str, handle: str) -> str:
     """The path of one of our pages with the handle."""
-    return f"{reverse(f'identityserver:{name}')}?{urlencode({PARAMETER: handle})}"
+    return uris.with_query(reverse(f"identityserver:{name}"), {PARAMETER: handle})
 
 
 def see_other(location: str) -> HttpResponseRedirect:

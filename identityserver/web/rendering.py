@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -140,7 +139,7 @@ def _start_over(client: Client, redirect_uri: str) -> str:
     """Where the client begins a sign-in (OpenID Connect Core §4), or else the front page of its site."""
     begin = _secure(client.initiate_login_uri)
     if begin:
-        return f"{begin}{'&' if '?' in begin else '?'}{urlencode({'iss': options().issuer})}"
+        return uris.with_query(begin, {"iss": options().issuer})
     parts = uris.parse(_secure(redirect_uri))
     return f"{parts.scheme}://{parts.netloc}/" if parts and client.application_type == ApplicationType.WEB else ""
 
