@@ -17,26 +17,30 @@ class ConsentManager(models.Manager["Consent"]):
     """Asks and remembers."""
 
     def remembered(self, user: Any, client: Client) -> "Consent | None":
-        """The consent of ``user`` for ``client`` unless it has expired."""
-        now = timezone.now()
-        live = models.Q(expires=None) | models.Q(expires__gt=now)
-        return self.filter(live, user=user, client_id=client.pk).first()
+        """The consent of ``user`` for ``client``, unless it has expired or the client's are not to be remembered."""
+        if not client.allow_remember_consent:
+            return None
+        row = self.filter(user=user, client_id=client.pk).first()
+        return None if row is None or row.has_expired(client) else row
 
     def remember(
         self, user: Any, client: Client, *, scopes: Iterable[str], claims: Iterable[str], resources: Iterable[str]
     ) -> None:
-        """Add to what ``user`` has allowed ``client``, one row a pair, for the client's ``consent_lifetime``."""
+        """Add to what ``user`` has allowed ``client``, one row a pair, for the client's ``consent_lifetime``.
+
+        What is added ends with what was there: that was not shown again, so nothing may prolong it.
+        """
         expires = timezone.now() + timedelta(seconds=client.consent_lifetime) if client.consent_lifetime else None
         new = Consent(user=user, client_id=client.pk, expires=expires)
         with transaction.atomic(using=self.db):
             self.bulk_create([new], ignore_conflicts=True)
             row = self.select_for_update().get(user=user, client_id=client.pk)
-            if row.expires is not None and row.expires <= timezone.now():
-                row.scopes, row.claims, row.resources, row.created = [], [], [], timezone.now()
+            if row.has_expired(client):
+                row.scopes, row.claims, row.resources = [], [], []
+                row.created, row.expires = new.created, new.expires
             row.scopes = sorted({*row.scopes, *scopes})
             row.claims = sorted({*row.claims, *claims})
             row.resources = sorted({*row.resources, *resources})
-            row.expires = expires
             row.save()
 
 
@@ -61,6 +65,13 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} → {self.client}"
+
+    def has_expired(self, client: Client) -> bool:
+        """Whether its time is up, by the ``consent_lifetime`` of then or by that of now."""
+        ends = [self.expires] if self.expires is not None else []
+        if client.consent_lifetime:
+            ends.append(self.created + timedelta(seconds=client.consent_lifetime))
+        return any(end <= timezone.now() for end in ends)
 
     def covers(self, *, scopes: Collection[str], claims: Collection[str], resources: Collection[str]) -> bool:
         """Whether everything asked for was allowed before."""

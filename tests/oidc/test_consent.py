@@ -5,7 +5,8 @@ import json
 import pytest
 from django.contrib.auth.models import Permission
 
-from identityserver.models import ApiScope, AuthorizationCode, Consent, Grant, IdentityResource
+from identityserver import caching
+from identityserver.models import ApiScope, AuthorizationCode, Client, Consent, Grant, IdentityResource
 
 pytestmark = pytest.mark.django_db
 
@@ -127,6 +128,69 @@ class TestRemembering:
         clock.forward(hours=2)
         alice.browser.authorize(client, scope="openid").allow()
         assert consents(alice.browser.authorize(client))
+
+    def test_what_was_remembered_counts_no_more_once_the_client_may_not_be(self, alice, asking):
+        alice.browser.authorize(asking).allow()
+        Client.objects.update(allow_remember_consent=False)
+        caching.forget()
+        assert consents(alice.browser.authorize(asking))
+        assert alice.browser.authorize(asking, prompt="none").error == "consent_required"
+
+    def test_a_shorter_lifetime_counts_for_what_is_remembered_already(self, clock, alice, asking):
+        alice.browser.authorize(asking).allow()
+        Client.objects.update(consent_lifetime=3600)
+        caching.forget()
+        clock.forward(seconds=3599)
+        assert alice.browser.authorize(asking).code
+        clock.forward(seconds=1)
+        assert consents(alice.browser.authorize(asking))
+
+    @pytest.mark.parametrize("lifetime", [None, 36000])
+    def test_a_longer_one_does_not(self, clock, alice, relying_party, lifetime):
+        """What was allowed for an hour was allowed for an hour."""
+        client = relying_party(require_consent=True, consent_lifetime=3600)
+        alice.browser.authorize(client).allow()
+        Client.objects.update(consent_lifetime=lifetime)
+        caching.forget()
+        clock.forward(seconds=3600)
+        assert consents(alice.browser.authorize(client))
+
+    @pytest.mark.parametrize("shortened", [False, True])
+    def test_allowing_more_does_not_prolong_what_was_allowed(self, clock, alice, relying_party, shortened):
+        client = relying_party(require_consent=True, consent_lifetime=None if shortened else 3600)
+        alice.browser.authorize(client, scope="openid email").allow()
+        Client.objects.update(consent_lifetime=3600)
+        caching.forget()
+        clock.forward(minutes=50)
+        page = alice.browser.authorize(client, scope="openid profile")
+        assert page.fields["scopes"] == ["profile"]
+        page.allow()
+        clock.forward(minutes=10)
+        assert consents(alice.browser.authorize(client, scope="openid email"))
+
+    def test_not_even_beside_what_was_allowed(self, clock, alice, relying_party):
+        """What is granted is old and new; only the new was shown."""
+        client = relying_party(require_consent=True, consent_lifetime=3600)
+        alice.browser.authorize(client, scope="openid email").allow()
+        clock.forward(minutes=50)
+        alice.browser.authorize(client, scope="openid email profile").allow()
+        assert alice.browser.authorize(client, scope="openid email profile").code
+        clock.forward(minutes=10)
+        page = alice.browser.authorize(client, scope="openid email profile")
+        assert set(page.fields["scopes"]) == {"email", "profile"}
+        page.allow()
+        clock.forward(minutes=59)
+        assert alice.browser.authorize(client, scope="openid email profile").code
+
+    def test_what_expired_by_a_shorter_lifetime_does_not_come_back_with_the_next(self, clock, alice, asking):
+        alice.browser.authorize(asking).allow()
+        Client.objects.update(consent_lifetime=3600)
+        caching.forget()
+        clock.forward(hours=2)
+        alice.browser.authorize(asking, scope="openid").allow()
+        Client.objects.update(consent_lifetime=None)
+        caching.forget()
+        assert consents(alice.browser.authorize(asking))
 
     def test_a_consent_is_remembered_for_one_user_and_one_client(self, alice, person, asking, relying_party):
         alice.browser.authorize(asking).allow()
