@@ -402,14 +402,13 @@ class ActiveContent(HTMLParser):
 class TestCrossSiteScripting:
     """No parameter of a request and no field of a registration becomes markup, on any page."""
 
-    PAYLOADS = (
+    MARKUP = (
         "\"><script>alert('xss')</script>",
         "'><img src=x onerror=alert('xss')>",
         "</title><script>alert('xss')</script>",
         "</textarea><svg onload=alert('xss')>",
-        "{{ 7|add:7 }}{% debug %}alert('xss')",
-        "javascript:alert('xss')",
     )
+    PAYLOADS = (" ".join(MARKUP) + "{{ 7|add:7 }}{% debug %}", "javascript:alert('xss')")
 
     def is_inert(self, response: Any) -> None:
         assert response["Content-Type"].startswith(("text/html; charset=utf-8", "application/json"))
@@ -419,7 +418,7 @@ class TestCrossSiteScripting:
             reader.feed(response.content.decode())
             assert not reader.found
 
-    @pytest.mark.parametrize("payload", PAYLOADS[:4])
+    @pytest.mark.parametrize("payload", MARKUP)
     def test_the_reader_would_find_it(self, payload: str) -> None:
         reader = ActiveContent()
         reader.feed(f"<p title='{payload}'>{payload}</p><a href='javascript:alert(1)'></a>")
@@ -487,7 +486,7 @@ class TestCrossSiteScripting:
 
     def test_registrations_and_people(self, person: Callable[..., Person]) -> None:
         """Whoever writes client names, scopes and user names is not the one who reads the page."""
-        for number, payload in enumerate(self.PAYLOADS):
+        for number, payload in enumerate(self.MARKUP):
             evil = person(f"u{number}{payload}", first_name=payload, last_name=payload, email=f"{number}@example.com")
             scope = ApiScope.objects.create(
                 name=f"s{number}", display_name=payload, description=payload, emphasize=True
