@@ -1,13 +1,11 @@
 """What the endpoints for machines share: reading the body, and turning errors into JSON (RFC 6749 §5.2)."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
@@ -26,14 +24,11 @@ from identityserver.errors import (
     InvalidRequest,
     MethodNotAllowed,
     ProtocolError,
-    ServerError,
-    TemporarilyUnavailable,
     UnsupportedMediaType,
 )
 from identityserver.parameters import Parameters
+from identityserver.web.failures import as_error
 from identityserver.web.headers import no_store
-
-logger = logging.getLogger("identityserver")
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -79,7 +74,7 @@ class ProtocolEndpoint(View):
         except ProtocolError as error:
             response = self.refuse(request, error)
         except Exception as failure:  # noqa: BLE001  a machine gets JSON whatever happens; the log gets the traceback
-            response = self.refuse(request, as_error(request, failure))
+            response = self.refuse(request, as_error(request, failure, type(self)))
         if self.cross_origin:
             patch_vary_headers(response, ["Origin"])
             if "HTTP_ORIGIN" in request.META:
@@ -168,17 +163,6 @@ def report(request: HttpRequest, error: ProtocolError, endpoint: str, client_id:
     signals.request_refused.send(
         sender=ProtocolEndpoint, error=error, endpoint=endpoint, client_id=client_id, request=request
     )
-
-
-def as_error(request: HttpRequest, failure: Exception) -> ProtocolError:
-    """What an unforeseen failure is to the outside: never an untrue definite answer, always logged."""
-    if isinstance(failure, (OperationalError, InterfaceError)):
-        error: ProtocolError = TemporarilyUnavailable("The server cannot answer now.", detail=type(failure).__name__)
-    else:
-        error = ServerError("Something went wrong here.", detail=type(failure).__name__)
-        got_request_exception.send(sender=ProtocolEndpoint, request=request)
-    logger.error("%s (reference %s)", request.path, error.reference, exc_info=failure)
-    return error
 
 
 def absolute(name: str) -> str:

@@ -1,12 +1,12 @@
 """What the hosted pages share: who may post, in which language they speak, and how they fail."""
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.db import connections
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.decorators import method_decorator
@@ -16,13 +16,12 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.generic import View
 
 from identityserver import signals
-from identityserver.errors import MethodNotAllowed, ProtocolError, TemporarilyUnavailable
+from identityserver.errors import MethodNotAllowed, ProtocolError
 from identityserver.web import csrf
 from identityserver.web.error_page import render_error
+from identityserver.web.failures import as_error
 from identityserver.web.reading import check_readable
 from identityserver.web.rendering import language_for, render_page
-
-logger = logging.getLogger("identityserver")
 
 
 # Exempt from the answer of Django's CSRF middleware only; dispatch() does what that does.
@@ -50,10 +49,11 @@ class HostedPage(View, ABC):
                 response = self.answer(request)
         except ProtocolError as error:
             response = self.refuse(request, error)
-        except (OperationalError, InterfaceError) as failure:
-            unavailable = TemporarilyUnavailable("The server cannot answer now.", detail=type(failure).__name__)
-            logger.exception("%s (reference %s)", request.path, unavailable.reference)
-            response = self.refuse(request, unavailable)
+        except (BadRequest, Http404, PermissionDenied, SuspiciousOperation):  # no failures: Django has answers to them
+            raise
+        except Exception as failure:  # noqa: BLE001  a person gets a page whatever happens; the log gets the traceback
+            response = self.refuse(request, as_error(request, failure, type(self)))
+            _undo()
         csrf.keep_token(request, response)
         return response
 
@@ -102,3 +102,10 @@ class HostedPage(View, ABC):
         if isinstance(error, MethodNotAllowed):
             response["Allow"] = ", ".join(name.upper() for name in self.http_method_names)
         return response
+
+
+def _undo() -> None:
+    """Roll back what the page did where the site has a transaction per request, as if it had not answered."""
+    for connection in connections.all(initialized_only=True):
+        if connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block:
+            connection.set_rollback(True)
