@@ -32,15 +32,15 @@ def judge_client(client_id: str, judge: Callable[[Client | None], T]) -> T:
     """What ``judge`` says of the client; before a refusal is final, the registration is read anew.
 
     So a new secret, scope or redirect URI works at once on every worker. A client that fails to authenticate
-    costs one query, like one that does not exist.
+    costs one query, the same as one that does not exist.
     """
     cached = _clients.get(client_id)
     if cached is None:
-        return judge(find_client(client_id))
+        return judge(find_client(client_id) if _ways_in(client_id) else None)
     try:
         return judge(cached)
     except ProtocolError as refusal:
-        if isinstance(refusal, InvalidClient) and _authenticates_like(cached):
+        if isinstance(refusal, InvalidClient) and _ways_in(client_id) == _ways_in_of(cached):
             raise
         fresh = _clients.load(client_id, lambda: _usable(client_id))
         if fresh is not None and _fingerprint(fresh) == _fingerprint(cached):
@@ -124,13 +124,17 @@ _METHOD_FIELDS = ("token_endpoint_auth_method", "accept_either_secret_method", "
 _SECRET_FIELDS = ("kind", "digest", "expires")
 
 
-def _authenticates_like(cached: Client) -> bool:
-    """Whether the client still authenticates in the way that ``cached`` does."""
-    method = [getattr(cached, name) for name in _METHOD_FIELDS]
-    secrets = [[getattr(secret, name) for name in _SECRET_FIELDS] for secret in cached.secrets_in_use]
-    known = {(*method, *secret) for secret in secrets or [[None] * len(_SECRET_FIELDS)]}
-    rows = Client.objects.filter(client_id=cached.client_id, enabled=True).order_by()
-    return known == set(rows.values_list(*_METHOD_FIELDS, *(f"secrets__{name}" for name in _SECRET_FIELDS)))
+def _ways_in(client_id: str) -> set[tuple[Any, ...]]:
+    """How the enabled client may authenticate now, in one query; nothing for one that does not exist."""
+    rows = Client.objects.filter(client_id=client_id, enabled=True).order_by()
+    return set(rows.values_list(*_METHOD_FIELDS, *(f"secrets__{name}" for name in _SECRET_FIELDS)))
+
+
+def _ways_in_of(client: Client) -> set[tuple[Any, ...]]:
+    """The same of a client that is in memory."""
+    method = [getattr(client, name) for name in _METHOD_FIELDS]
+    secrets = [[getattr(secret, name) for name in _SECRET_FIELDS] for secret in client.secrets_in_use]
+    return {(*method, *secret) for secret in secrets or [[None] * len(_SECRET_FIELDS)]}
 
 
 def _fingerprint(client: Client) -> Any:
