@@ -1,7 +1,8 @@
 """``python -m tests``: the suite under every condition a site may run it in.
 
-The whole of it on SQLite; on PostgreSQL whatever needs no browser, which would only see the same pages again;
-and the OpenID Connect tests for a site whose users have a UUID for a primary key. Arguments go to pytest. ``python -m pytest`` alone is the first of the three.
+The whole of it on SQLite; on PostgreSQL whatever needs no browser, which would only see the same pages again; and the
+OpenID Connect tests for a site whose users have a UUID for a primary key. Arguments go to pytest.
+``python -m pytest`` alone is the first of the three.
 """
 
 import os

@@ -97,7 +97,8 @@ class TestTokenRequest:
         tokens = client.redeem(authorize(alice, client).code, resource=FILES).succeeds()
         assert tokens.access_token_claims["scope"] == "openid files.read offline_access"
         assert tokens.members["scope"] == "openid files.read offline_access"
-        assert client.refresh(tokens.refresh_token, resource=NOTES).members["scope"] == "openid notes.read offline_access"
+        refreshed = client.refresh(tokens.refresh_token, resource=NOTES)
+        assert refreshed.members["scope"] == "openid notes.read offline_access"
 
     def test_the_parameter_may_be_repeated(self, client, alice):
         form = [
