@@ -15,6 +15,9 @@ from identityserver import conf
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 
+#: Where the package is installed, which need not be here.
+PACKAGE = Path(conf.__file__).parent
+
 _SPECIFICATION = re.compile(
     r"(RFC \d{4}|OpenID Connect (?:Core|Discovery|Dynamic Client Registration|Session Management|"
     r"Back-Channel Logout|Front-Channel Logout|RP-Initiated Logout)|Form Post|"
@@ -76,10 +79,10 @@ GENERATED: dict[Path, Callable[[], str]] = {
 
 
 def _docstrings() -> Iterator[tuple[str, str]]:
-    for path in sorted((ROOT / "identityserver").rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         if "migrations" not in path.parts:
             docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            yield str(path.relative_to(ROOT / "identityserver")), docstring
+            yield str(path.relative_to(PACKAGE)), docstring
 
 
 def _type(hint: Any) -> str:
