@@ -115,14 +115,13 @@ class _PinnedConnection(HTTPConnection):
             plain = _BoundedSocket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
             plain.deadline = self.deadline
             try:
-                plain.settimeout(self.deadline.remaining() / (len(self.addresses) - tried))
-                plain.connect((str(address), self.target.port))
+                with _closed_on_failure(plain):
+                    plain.settimeout(self.deadline.remaining() / (len(self.addresses) - tried))
+                    plain.connect((str(address), self.target.port))
+                    plain.settimeout(self.deadline.remaining())
+                    return plain
             except OSError as error:
-                plain.close()
                 failure = error
-            else:
-                plain.settimeout(self.deadline.remaining())
-                return plain
         raise failure
 
     def _secured(self, plain: _BoundedSocket) -> _BoundedTLSSocket:
@@ -130,9 +129,20 @@ class _PinnedConnection(HTTPConnection):
         context = _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
         with closing(plain):  # wrapped, it is empty; only one that could not be is closed here
             secured = cast("_BoundedTLSSocket", context.wrap_socket(plain, server_hostname=self.target.host))
-        secured.deadline = self.deadline
-        secured.settimeout(self.deadline.remaining())
+        with _closed_on_failure(secured):  # of the time, which may be up by now
+            secured.deadline = self.deadline
+            secured.settimeout(self.deadline.remaining())
         return secured
+
+
+@contextmanager
+def _closed_on_failure(opened: socket.socket) -> Iterator[None]:
+    """Leave no socket behind that nobody was given."""
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise
 
 
 @functools.lru_cache(maxsize=2)
