@@ -1,10 +1,13 @@
 """The HTTP client against hostile URLs, names and servers (``security.md``, Outbound)."""
 
+import gc
+import itertools
 import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +27,7 @@ from identityserver.outbound import (
     fetch,
 )
 from identityserver.outbound.addresses import is_public
+from identityserver.outbound.target import Deadline
 from identityserver.testing import Clock
 from tests.attacks.servers import Authority, Send, Server, answer
 
@@ -398,6 +402,22 @@ class TestTheTime:
         server = serve(drip)
         with pytest.raises(TimedOut):
             fetch(server.url, timeout=self.TIMEOUT)
+
+    @pytest.mark.parametrize("number", range(1, 9))
+    def test_wherever_it_is_up_no_socket_stays_open(self, serve, monkeypatch, number):
+        """A socket that nobody closes is a warning, and a warning an error here."""
+        server = serve(lambda send: send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+        remaining, calls = Deadline.remaining, itertools.count(1)
+
+        def remaining_until(deadline: Deadline) -> float:
+            if next(calls) == number:
+                raise TimedOut("The time is up.")
+            return remaining(deadline)
+
+        monkeypatch.setattr(Deadline, "remaining", remaining_until)
+        with suppress(TimedOut):
+            fetch(server.url)
+        gc.collect()
 
     def test_of_a_server_that_says_nothing(self, serve):
         server = serve(lambda send: server.closing.wait())
