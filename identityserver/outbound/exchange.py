@@ -58,7 +58,8 @@ def fetch(
         "Accept-Encoding": "identity",  # nothing is decompressed, so nothing can be a bomb
         "Connection": "close",
     }
-    with _failures_told(target), closing(_PinnedConnection(target, addresses, deadline)) as connection:
+    connection = _PinnedConnection(target, addresses, deadline)
+    with _failures_told(target), _hung_up(connection), closing(connection):
         connection.request(method, target.resource, body, sent, preload_content=False, decode_content=False)
         with closing(connection.getresponse()) as response:
             return _read(response)
@@ -103,10 +104,11 @@ class _PinnedConnection(HTTPConnection):
         self.target = target
         self.addresses = addresses
         self.deadline = deadline
+        self.opened: _BoundedSocket | None = None
 
     def connect(self) -> None:
         plain = self._connected()
-        self.sock = plain if self.target.scheme == "http" else self._secured(plain)
+        self.sock = self.opened = plain if self.target.scheme == "http" else self._secured(plain)
 
     def _connected(self) -> _BoundedSocket:
         """A connection to the first address that answers; each has its share of the time that is left."""
@@ -133,6 +135,16 @@ class _PinnedConnection(HTTPConnection):
             secured.deadline = self.deadline
             secured.settimeout(self.deadline.remaining())
         return secured
+
+
+@contextmanager
+def _hung_up(connection: _PinnedConnection) -> Iterator[None]:
+    """Close the socket itself at the end: an answer that breaks off leaves a reader that still holds on to it."""
+    try:
+        yield
+    finally:
+        if connection.opened is not None and (descriptor := connection.opened.detach()) >= 0:
+            socket.close(descriptor)
 
 
 @contextmanager
