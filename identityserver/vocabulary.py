@@ -4,17 +4,28 @@ from enum import StrEnum
 
 
 class GrantType(StrEnum):
-    """RFC 6749 §4, RFC 7591 §2."""
+    """RFC 6749 §4, RFC 7591 §2, RFC 8628 §3.4, RFC 8693 §2.1, RFC 7523 §2.1."""
 
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
     REFRESH_TOKEN = "refresh_token"
+    DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+    TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    PASSWORD = "password"
+    IMPLICIT = "implicit"
 
 
 class ResponseType(StrEnum):
     """OAuth 2.0 Multiple Response Type Encoding Practices."""
 
     CODE = "code"
+    ID_TOKEN = "id_token"
+    TOKEN = "token"
+    CODE_ID_TOKEN = "code id_token"
+    CODE_TOKEN = "code token"
+    ID_TOKEN_TOKEN = "id_token token"
+    CODE_ID_TOKEN_TOKEN = "code id_token token"
 
 
 class ResponseMode(StrEnum):
@@ -60,6 +71,8 @@ class TokenType(StrEnum):
 
     ACCESS_TOKEN = "at+jwt"
     ID_TOKEN = "JWT"
+    USERINFO = "userinfo+jwt"
+    INTROSPECTION = "token-introspection+jwt"
 
 
 class Scope(StrEnum):

@@ -86,6 +86,7 @@ class Client(models.Model):
     accept_either_secret_method = models.BooleanField(
         default=True, help_text=_("client_secret_basic and client_secret_post stand for each other.")
     )
+    token_endpoint_auth_signing_alg = models.CharField(max_length=10, blank=True)
     jwks = models.JSONField(null=True, blank=True)
     jwks_uri = models.CharField(max_length=500, blank=True)
     tls_client_auth_subject_dn = models.CharField(max_length=500, blank=True)

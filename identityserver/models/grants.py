@@ -143,3 +143,22 @@ class RefreshToken(Redeemable):
 
     def __str__(self) -> str:
         return f"refresh token {self.generation} of {self.grant_id}"
+
+
+class ReferenceToken(models.Model):
+    """An access token that says nothing by itself: who is asked about it looks here (RFC 7662)."""
+
+    digest = models.CharField(max_length=digests.LENGTH, unique=True)
+    client = models.ForeignKey(Client, models.CASCADE, related_name="reference_tokens")
+    grant = models.ForeignKey(Grant, models.CASCADE, null=True, related_name="reference_tokens")
+    claims = models.JSONField(help_text=_("What the token would say if it were a JWT."))
+    created = models.DateTimeField(default=now)
+    expires = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("reference token")
+        verbose_name_plural = _("reference tokens")
+
+    def __str__(self) -> str:
+        return f"reference token of {self.client_id}"

@@ -25,6 +25,10 @@ class SigningKey(models.Model):
     announced_at = models.DateTimeField()
     activates_at = models.DateTimeField()
     retires_at = models.DateTimeField(db_index=True)
+    longest_lifetime = models.PositiveIntegerField(
+        default=0, help_text=_("Seconds that the longest-lived token it may have signed is valid.")
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True, help_text=_("When it was found to be compromised."))
     deleted_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:
@@ -79,6 +83,8 @@ class ServerSecret(models.Model):
 
     class Purpose(models.TextChoices):
         TYPED_SECRETS = "typed_secrets", _("Digests of typed secrets")
+        USER_CODES = "user_codes", _("Digests of user codes")
+        PAIRWISE_SUBJECTS = "pairwise_subjects", _("Pairwise subject identifiers")
 
     purpose = models.CharField(max_length=40, unique=True)
     encrypted = models.TextField()

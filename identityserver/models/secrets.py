@@ -23,13 +23,15 @@ class Secret(models.Model):
     class Kind(models.TextChoices):
         GENERATED = "generated", _("Generated")
         TYPED = "typed", _("Typed")
+        IMPORTED = "imported", _("Imported")
 
     description = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.GENERATED, editable=False)
     prefix = models.CharField(
         max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition.")
     )
-    digest = models.CharField(max_length=digests.LENGTH, editable=False)
+    digest = models.CharField(max_length=255, editable=False, help_text=_("Or a slow hash that was imported."))
+    encrypted = models.TextField(blank=True, editable=False, help_text=_("The secret itself, for client_secret_jwt."))
     created = models.DateTimeField(default=now, editable=False)
     expires = models.DateTimeField(null=True, blank=True)
     last_used = models.DateTimeField(null=True, blank=True, editable=False)

@@ -63,6 +63,7 @@ UNBUILT = {
     "sector_identifier_uri": "https://app.example/sector",
     "source": "dcr",
     "subject_type": "pairwise",
+    "token_endpoint_auth_signing_alg": "ES256",
     "tls_client_auth_san_dns": "app.example",
     "tls_client_auth_san_email": "app@app.example",
     "tls_client_auth_san_ip": "192.0.2.1",
