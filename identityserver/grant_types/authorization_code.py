@@ -1,18 +1,13 @@
-"""Redeeming an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6, OpenID Connect Core §3.1.3).
-
-One transaction that begins with a conditional UPDATE, which is the lock: on SQLite a transaction that
-reads first deadlocks. A refusal rolls it back, so an invalid use consumes nothing.
-"""
+"""Redeeming an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6, OpenID Connect Core §3.1.3)."""
 
 from datetime import datetime, timedelta
 
-from django.db import router, transaction
 from django.utils import timezone
 
 from identityserver import pkce, scopes, signals
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant
-from identityserver.grant_types.base import TokenRequest, check_still_good
+from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
 from identityserver.models import AuthorizationCode, Client, Grant
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization, from_grant
@@ -20,40 +15,33 @@ from identityserver.tokens.refresh_token import new_refresh_token
 from identityserver.vocabulary import GrantType
 
 
-class _Replayed(InvalidGrant):
-    """A valid use of a code that was used before; raised to leave the transaction first."""
+_CODES = AuthorizationCode.objects.with_circumstances()
 
-    def __init__(self, code: AuthorizationCode) -> None:
-        super().__init__("The code has been used.")
-        self.grant = code.grant
+
+class _Replayed(Replayed):
+    """The code's second valid use revokes what the first one gave (RFC 6749 §4.1.2)."""
+
+    signal = signals.code_replayed
+    reason = "authorization code used twice"
 
 
 class AuthorizationCodeGrant:
     """``authorization_code``."""
 
     def authorize(self, request: TokenRequest) -> Authorization:
-        """Redeem the code once; its second valid use revokes what the first one gave (RFC 6749 §4.1.2)."""
-        value = request.parameters["code"]
-        try:
-            with transaction.atomic(using=router.db_for_write(AuthorizationCode)):
-                return _redeem(digest(value), request)
-        except _Replayed as replay:
-            Grant.objects.revoke(replay.grant.pk, "authorization code used twice")
-            signals.code_replayed.send(
-                sender=Grant, client=request.client, grant_id=replay.grant.pk, subject=replay.grant.subject
-            )
-            raise
+        """Redeem the code, once."""
+        return redeemed(_redeem, request)
 
 
-def _redeem(code_digest: str, request: TokenRequest) -> Authorization:
-    now = timezone.now()
+def _redeem(request: TokenRequest) -> Authorization:
+    now, code_digest = timezone.now(), digest(request.parameters["code"])
     taken = AuthorizationCode.objects.filter(digest=code_digest, consumed_at=None).update(consumed_at=now)
-    code = AuthorizationCode.objects.filter(digest=code_digest).with_circumstances().first()
+    code = _CODES.filter(digest=code_digest).first()
     if code is None:
         raise InvalidGrant("The code is unknown.")
     _check_binding(code, request.client, request.parameters)
     if not taken:
-        raise _Replayed(code)
+        raise _Replayed("The code has been used.", code.grant)
     check_still_good(code, request.client, now)
     if code.session_ended_at is not None:
         raise InvalidGrant("The user has signed out.")

@@ -1,13 +1,19 @@
-"""What every grant type takes and gives."""
+"""What every grant type takes and gives, and the one way in which something is redeemed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+from django.db import router, transaction
+from django.dispatch import Signal
 
 from identityserver.errors import InvalidGrant
-from identityserver.models import AuthorizationCode, Client, RefreshToken
+from identityserver.models import AuthorizationCode, Client, Grant, RefreshToken
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization
+from identityserver.tokens.reference_token import with_reference_token
+from identityserver.vocabulary import AccessTokenType
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,39 @@ class TokenRequest:
 
     client: Client
     parameters: Parameters
+
+
+class Replayed(InvalidGrant):
+    """A valid use of what was used before; raised to leave the transaction first, and then the family ends."""
+
+    #: What receivers are told, and what the grant is said to be revoked for.
+    signal: ClassVar[Signal]
+    reason: ClassVar[str]
+
+    def __init__(self, description: str, grant: Grant) -> None:
+        super().__init__(description)
+        self.grant = grant
+
+
+def redeemed(redeem: Callable[[TokenRequest], Authorization], request: TokenRequest) -> Authorization:
+    """What ``redeem`` gives, in one transaction with all that is stored for it; a replay ends its family.
+
+    ``redeem`` begins with a conditional UPDATE, which is the lock: on SQLite a transaction that reads first
+    deadlocks. A refusal rolls everything back, so an invalid use consumes nothing.
+
+    Raises:
+        Replayed: after the rollback and the revocation.
+    """
+    try:
+        with transaction.atomic(using=router.db_for_write(Grant)):
+            authorization = redeem(request)
+            if request.client.access_token_type == AccessTokenType.REFERENCE:
+                authorization = with_reference_token(authorization)
+            return authorization
+    except Replayed as replay:
+        Grant.objects.revoke(replay.grant.pk, replay.reason)
+        replay.signal.send(sender=Grant, client=request.client, grant_id=replay.grant.pk, subject=replay.grant.subject)
+        raise
 
 
 def check_still_good(holder: AuthorizationCode | RefreshToken, client: Client, now: datetime) -> None:

@@ -1,10 +1,11 @@
-"""The client acts for itself (RFC 6749 §4.4). Writes nothing and, from memory, reads nothing."""
+"""The client acts for itself (RFC 6749 §4.4). With a JWT it writes nothing and, from memory, reads nothing."""
 
 from identityserver import scopes
 from identityserver.errors import InvalidScope
 from identityserver.grant_types.base import TokenRequest
 from identityserver.tokens.authorization import Authorization
-from identityserver.vocabulary import GrantType
+from identityserver.tokens.reference_token import with_reference_token
+from identityserver.vocabulary import AccessTokenType, GrantType
 
 
 class ClientCredentialsGrant:
@@ -20,9 +21,11 @@ class ClientCredentialsGrant:
         permitted = resources.permitted_to(None)
         if parameters.words("scope") and permitted.scopes != resources.scopes:
             raise InvalidScope("A scope needs a user's permission.", parameter="scope")
-        return Authorization(
+        authorization = Authorization(
             client=client,
             grant_type=GrantType.CLIENT_CREDENTIALS,
             resources=permitted,
             subject=client.client_id,
         )
+        has_references = client.access_token_type == AccessTokenType.REFERENCE
+        return with_reference_token(authorization) if has_references else authorization

@@ -7,26 +7,27 @@ Every use begins by updating the grant, so that uses of one family follow each o
 
 from datetime import datetime
 
-from django.db import router, transaction
 from django.utils import timezone
 
 from identityserver import scopes, signals
 from identityserver.conf import options
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant, InvalidScope
-from identityserver.grant_types.base import TokenRequest, check_still_good
+from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
 from identityserver.models import Client, Grant, RefreshToken
 from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import expiry, new_refresh_token
 from identityserver.vocabulary import GrantType
 
 
-class _Replayed(InvalidGrant):
-    """A refresh token was used whose family has gone on; raised to leave the transaction first."""
+_TOKENS = RefreshToken.objects.with_circumstances()
 
-    def __init__(self, token: RefreshToken) -> None:
-        super().__init__("The refresh token has been used.")
-        self.grant = token.grant
+
+class _Replayed(Replayed):
+    """A refresh token was used whose family has gone on (RFC 9700 §4.14.2)."""
+
+    signal = signals.refresh_token_replayed
+    reason = "refresh token replayed"
 
 
 class RefreshTokenGrant:
@@ -34,24 +35,16 @@ class RefreshTokenGrant:
 
     def authorize(self, request: TokenRequest) -> Authorization:
         """Use the token; a replay revokes its family and is reported."""
-        value = request.parameters["refresh_token"]
-        try:
-            with transaction.atomic(using=router.db_for_write(RefreshToken)):
-                return _use(digest(value), request)
-        except _Replayed as replay:
-            Grant.objects.revoke(replay.grant.pk, "refresh token replayed")
-            signals.refresh_token_replayed.send(
-                sender=Grant, client=request.client, grant_id=replay.grant.pk, subject=replay.grant.subject
-            )
-            raise
+        return redeemed(_use, request)
 
 
-def _use(token_digest: str, request: TokenRequest) -> Authorization:
+def _use(request: TokenRequest) -> Authorization:
     now, client = timezone.now(), request.client
+    token_digest = digest(request.parameters["refresh_token"])
     # The write comes first and locks the family; an unknown token updates nothing.
     holder = RefreshToken.objects.filter(digest=token_digest).values("grant")
     Grant.objects.filter(pk__in=holder, client_id=client.pk).update(last_used=now)
-    token = RefreshToken.objects.filter(digest=token_digest, grant__client_id=client.pk).with_circumstances().first()
+    token = _TOKENS.filter(digest=token_digest, grant__client_id=client.pk).first()
     if token is None:
         raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
     _check_replay(token, client, now)
@@ -102,13 +95,13 @@ def _check_replay(token: RefreshToken, client: Client, now: datetime) -> None:
     if token.consumed_at is None or token.grant.revoked_at is not None:
         return
     if not client.rotates_refresh_tokens:
-        raise _Replayed(token)
+        raise _Replayed("The refresh token has been used.", token.grant)
     window = options().refresh_token_retry_window
     in_window = bool(window) and now - token.consumed_at <= window  # of uses at once, ``now`` may be before the first
     children = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation + 1)
     child_used = children.exclude(consumed_at=None).exists()
     if token.superseded_at is not None or child_used or not in_window:
-        raise _Replayed(token)
+        raise _Replayed("The refresh token has been used.", token.grant)
 
 
 def _prolonged(token: RefreshToken, client: Client, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""JWT access tokens (RFC 9068)."""
+"""Access tokens: what they say, and signing that as a JWT (RFC 9068)."""
 
 import secrets
 from collections.abc import Mapping
@@ -14,23 +14,27 @@ from identityserver.tokens.keys import signer
 from identityserver.vocabulary import TokenType
 
 
-def access_token(
-    authorization: Authorization,
-    preferred: jose.Signer,
-    now: datetime,
-    expires_in: int,
-    authentication: Mapping[str, Any],
-) -> str:
-    """A signed access token.
+def access_token(authorization: Authorization, claims: Mapping[str, Any], preferred: jose.Signer) -> str:
+    """``claims`` as a signed access token.
 
     Args:
         preferred: the server's key, which signs unless an API in the audience can only verify others.
-        now: when it is issued.
+    """
+    apis = authorization.resources.apis
+    key = signer(algorithm_for(apis)) if authorization.client.particular_apis and apis else preferred
+    return key.sign(claims, typ=TokenType.ACCESS_TOKEN)
+
+
+def access_token_claims(
+    authorization: Authorization, now: datetime, expires_in: int, authentication: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an access token says that is issued at ``now``.
+
+    Args:
         expires_in: seconds.
         authentication: see :func:`authentication_claims`.
     """
-    apis, issued = authorization.resources.apis, int(now.timestamp())
-    key = signer(algorithm_for(apis)) if authorization.client.particular_apis and apis else preferred
+    apis, issued, unique = authorization.resources.apis, int(now.timestamp()), secrets.token_urlsafe(12)
     audience = [api.name for api in apis] or [options().issuer]
     claims: dict[str, Any] = {
         **_granted_claims(authorization),
@@ -40,10 +44,21 @@ def access_token(
         "client_id": authorization.client.client_id,
         "iat": issued,
         "exp": issued + expires_in,
-        "jti": new_jti(authorization),
+        # It begins with the reference of the grant, so that revocation can be seen.
+        "jti": f"{authorization.grant_id.hex}.{unique}" if authorization.grant_id else unique,
         **authentication,
     }
-    return key.sign(claims, typ=TokenType.ACCESS_TOKEN)
+    if authorization.actor is not None:
+        claims["act"] = dict(authorization.actor)
+    return claims
+
+
+def seconds_valid(authorization: Authorization, now: datetime) -> int:
+    """How long an access token is valid that is issued at ``now``."""
+    own = int(authorization.client.lifetime("access_token_lifetime").total_seconds())
+    if authorization.not_after is None:
+        return own
+    return max(0, min(own, int((authorization.not_after - now).total_seconds())))
 
 
 def _granted_claims(authorization: Authorization) -> dict[str, Any]:
@@ -55,12 +70,6 @@ def _granted_claims(authorization: Authorization) -> dict[str, Any]:
     if authorization.client.claims:
         claims.update(_client_claims(authorization))
     return claims
-
-
-def new_jti(authorization: Authorization) -> str:
-    """An identifier that begins with the reference of the grant, so that revocation can be seen (no grant: random)."""
-    unique = secrets.token_urlsafe(12)
-    return f"{authorization.grant_id.hex}.{unique}" if authorization.grant_id else unique
 
 
 def authentication_claims(authorization: Authorization) -> dict[str, Any]:

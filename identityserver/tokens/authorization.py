@@ -28,6 +28,10 @@ class Authorization:
         claims: the ``claims`` parameter (OpenID Connect Core §5.5), validated.
         nonce: echoed in the ID token; ``""`` where none was sent.
         refresh_token: one that was issued with it, ``""`` where there is none.
+        access_token: a reference token that was stored with it; ``""`` where the access token is a JWT.
+        not_after: when the access token must expire at the latest; ``None`` leaves that to the client's lifetime.
+        actor: who acts for the subject, the ``act`` claim (RFC 8693 §4.1); ``None`` where nobody else does.
+        issued_token_type: what a token exchange gives (RFC 8693 §2.2.1); ``""`` elsewhere. No ID token comes with it.
     """
 
     client: Client
@@ -43,11 +47,15 @@ class Authorization:
     acr: str = ""
     amr: tuple[str, ...] = ()
     refresh_token: str = ""
+    access_token: str = ""
+    not_after: datetime | None = None
+    actor: Mapping[str, Any] | None = None
+    issued_token_type: str = ""
 
     @property
     def is_openid(self) -> bool:
         """Whether an ID token belongs to it."""
-        return self.user is not None and Scope.OPENID in self.resources.scopes
+        return self.user is not None and Scope.OPENID in self.resources.scopes and not self.issued_token_type
 
 
 def from_grant(grant: Grant, client: Client, resources: Resources, **more: Any) -> Authorization:

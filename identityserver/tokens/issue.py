@@ -11,7 +11,12 @@ from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.models import Client
 from identityserver.scopes import algorithm_for
-from identityserver.tokens.access_token import access_token, authentication_claims
+from identityserver.tokens.access_token import (
+    access_token,
+    access_token_claims,
+    authentication_claims,
+    seconds_valid,
+)
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.id_token import id_token
 from identityserver.tokens.keys import signer
@@ -49,16 +54,19 @@ def issue_tokens(authorization: Authorization, signers: Signers) -> dict[str, An
     """Every token that ``authorization`` stands for, as the members of the token response."""
     if authorization.resources.access:
         authorization = replace(authorization, resources=authorization.resources.within_audience())
-    now, client = timezone.now(), authorization.client
-    expires_in = int(client.lifetime("access_token_lifetime").total_seconds())
-    authentication = authentication_claims(authorization)
-    token = access_token(authorization, signers.access_token, now, expires_in, authentication)
+    now, authentication = timezone.now(), authentication_claims(authorization)
+    expires_in, token = seconds_valid(authorization, now), authorization.access_token
+    if not token:
+        claims = access_token_claims(authorization, now, expires_in, authentication)
+        token = access_token(authorization, claims, signers.access_token)
     response: dict[str, Any] = {
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": expires_in,
         "scope": " ".join(authorization.resources.scopes),
     }
+    if authorization.issued_token_type:
+        response["issued_token_type"] = authorization.issued_token_type
     if authorization.refresh_token:
         response["refresh_token"] = authorization.refresh_token
     if authorization.is_openid:
