@@ -14,7 +14,6 @@ from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import new_refresh_token
 from identityserver.vocabulary import GrantType
 
-
 _CODES = AuthorizationCode.objects.with_circumstances()
 
 

@@ -19,7 +19,6 @@ from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import expiry, new_refresh_token
 from identityserver.vocabulary import GrantType
 
-
 _TOKENS = RefreshToken.objects.with_circumstances()
 
 
