@@ -14,11 +14,10 @@ from identityserver.errors import (
     ProtocolError,
     UnsupportedMediaType,
 )
-from identityserver.models import Grant
 from identityserver.parameters import Parameters
 from identityserver.scopes import resolve
 from identityserver.tokens.claims import claims_of, requested_claims, scope_claims
-from identityserver.tokens.verify import AccessTokenClaims, verify_access_token
+from identityserver.tokens.live import live_token
 from identityserver.vocabulary import Scope, SubjectType
 
 
@@ -78,29 +77,16 @@ def _token(request: HttpRequest, form: Parameters) -> str:
 
 
 def _userinfo(presented: str) -> dict[str, Any]:
-    token = verify_access_token(presented, audiences=None)
+    live = live_token(presented)
+    token, grant = live.token, live.grant
     if token.confirmation is not None:
         raise InvalidToken("The access token is bound to a key, which was not proved.")
-    if Scope.OPENID not in token.scopes or token.subject is None:
+    if Scope.OPENID not in token.scopes or token.subject is None or grant is None:
         raise InsufficientScope("The access token needs the scope openid.")
-    grant = _live_grant(token)
     client = find_client(token.client_id)
     if client is None:
         raise InvalidToken("The client is disabled.")
     granted = [scope for scope in grant.scopes if scope in token.scopes and scope in client.identity_scopes]
     resources = resolve(client, granted)
     names = dict.fromkeys((*scope_claims(resources), *requested_claims(resources, grant.claims, "userinfo")))
-    return {**claims_of(grant.user, names, resources), "sub": grant.subject}
-
-
-def _live_grant(token: AccessTokenClaims) -> Grant:
-    """The grant of the token, neither revoked nor of a user or client that is gone; one query.
-
-    Its age does not matter: the last access token that it gave lives on by its own expiry.
-    """
-    grant = Grant.objects.filter(pk=token.grant_id).select_related("user", "client").first() if token.grant_id else None
-    if grant is None or grant.revoked_at is not None:
-        raise InvalidToken("The access token was revoked.")
-    if not grant.client.enabled or grant.user is None or not grant.user.is_active:
-        raise InvalidToken("The client or the user is disabled.")
-    return grant
+    return {**claims_of(live.user, names, resources), "sub": token.subject}

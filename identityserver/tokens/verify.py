@@ -59,9 +59,25 @@ def verify_access_token(token: str, *, audiences: Collection[str] | None) -> Acc
     """
     try:
         claims = _signed_here(token, _ACCESS_TOKEN_TYPES)
+    except jose.InvalidJws as error:
+        raise _malformed(error) from error
+    return checked_claims(claims, audiences=audiences)
+
+
+def checked_claims(claims: Mapping[str, Any], *, audiences: Collection[str] | None) -> AccessTokenClaims:
+    """What an access token of ours says, however it was kept: issuer, time and audience checked (RFC 9068 §4).
+
+    Args:
+        claims: those of a verified JWT, or stored for a reference token.
+        audiences: as in :func:`verify_access_token`.
+
+    Raises:
+        InvalidToken: it is not good here.
+    """
+    try:
         verified = _read(claims)
-    except (jose.InvalidJws, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InvalidToken("The access token is malformed or not from here.", detail=str(error)) from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _malformed(error) from error
     now = timezone.now()
     if verified.issuer != options().issuer:
         raise InvalidToken("The access token is from another issuer.")
@@ -72,6 +88,10 @@ def verify_access_token(token: str, *, audiences: Collection[str] | None) -> Acc
     if audiences is not None and not set(audiences) & set(verified.audience):
         raise InvalidToken("The access token is for another audience.")
     return verified
+
+
+def _malformed(error: Exception) -> InvalidToken:
+    return InvalidToken("The access token is malformed or not from here.", detail=str(error))
 
 
 def verify_id_token_hint(token: str) -> dict[str, Any]:
