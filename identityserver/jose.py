@@ -6,6 +6,7 @@ Which algorithms and types are good is the caller's explicit list, never the hea
 
 import base64
 import binascii
+import hmac
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 
-from identityserver.vocabulary import Algorithm
+from identityserver.vocabulary import Algorithm, MacAlgorithm
 
 #: Longest token that is looked at, in characters; checked before anything is parsed.
 MAX_LENGTH = 50_000
@@ -42,6 +43,9 @@ _GENERATE: dict[Algorithm, dict[str, Any]] = {
     Algorithm.PS256: {"kty": "RSA", "size": 2048},
     Algorithm.EDDSA: {"kty": "OKP", "crv": "Ed25519"},
 }
+
+#: The hash of each HMAC algorithm, and the least octets of its key (RFC 7518 §3.2).
+_MACS = {MacAlgorithm.HS256: ("sha256", 32), MacAlgorithm.HS384: ("sha384", 48), MacAlgorithm.HS512: ("sha512", 64)}
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -127,6 +131,28 @@ class Verifier:
             self._verify(jws.signature, jws.signing_input)
         except (InvalidSignature, ValueError) as error:
             raise InvalidJws("The signature is wrong.") from error
+
+
+class MacVerifier:
+    """A secret that verifies HMACs of one algorithm. It is never made from a key that others may know."""
+
+    def __init__(self, *, algorithm: MacAlgorithm, key: bytes) -> None:
+        self.algorithm = algorithm
+        self._digest, least = _MACS[algorithm]
+        if len(key) < least:
+            raise InvalidJws(f"The secret is too short for {algorithm}.")
+        self._key = key
+
+    def verify(self, jws: Jws) -> None:
+        """Check the MAC, in constant time.
+
+        Raises:
+            InvalidJws: the header's algorithm is not this one, or the MAC is wrong.
+        """
+        if jws.header.get("alg") != self.algorithm:
+            raise InvalidJws("The algorithm is not the key's.")
+        if not hmac.compare_digest(hmac.digest(self._key, jws.signing_input, self._digest), jws.signature):
+            raise InvalidJws("The signature is wrong.")
 
 
 def generate(algorithm: Algorithm) -> NewKey:

@@ -56,6 +56,12 @@ class AuthMethod(StrEnum):
     NONE = "none"
 
 
+#: Methods by which a client sends its secret, and all those by which it has one (RFC 6749 §2.3.1, OpenID Connect
+#: Core §9).
+SENT_SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
+SECRET_METHODS = SENT_SECRET_METHODS | {AuthMethod.CLIENT_SECRET_JWT}
+
+
 class Algorithm(StrEnum):
     """JWS signing algorithms (RFC 7518 §3.1, RFC 8037) that the key ring can make keys for."""
 
@@ -64,6 +70,14 @@ class Algorithm(StrEnum):
     RS256 = "RS256"
     PS256 = "PS256"
     EDDSA = "EdDSA"
+
+
+class MacAlgorithm(StrEnum):
+    """HMAC algorithms (RFC 7518 §3.2): a client's proof that it knows a secret, and nothing else here."""
+
+    HS256 = "HS256"
+    HS384 = "HS384"
+    HS512 = "HS512"
 
 
 class TokenType(StrEnum):
