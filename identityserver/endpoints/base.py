@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -27,10 +28,15 @@ from identityserver.errors import (
     UnsupportedMediaType,
 )
 from identityserver.parameters import Parameters
+from identityserver.web import events
+from identityserver.web.current import Visit, current_visit
 from identityserver.web.failures import as_error
 from identityserver.web.headers import no_store
 
 FORM = "application/x-www-form-urlencoded"
+
+#: Made once: an encoder costs as much as what it encodes.
+_json = DjangoJSONEncoder(separators=(",", ":")).encode
 
 #: Parameters that are secret: in a query string they end up in logs and histories (RFC 6749 §2.3.1).
 _SECRETS = frozenset({"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"})
@@ -45,6 +51,9 @@ class ProtocolEndpoint(View):
 
     #: Whether scripts of the clients' registered origins may call it.
     cross_origin: ClassVar[bool] = False
+
+    #: Whether people's browsers come to it, whom only the site's middleware knows; else ``front.py`` may answer.
+    for_browsers: ClassVar[bool] = False
 
     @classmethod
     def url(cls) -> str:
@@ -65,9 +74,20 @@ class ProtocolEndpoint(View):
         view = sensitive_variables()(sensitive_post_parameters()(csrf_exempt(super().as_view(**initkwargs))))
         for alias in settings.DATABASES:
             view = transaction.non_atomic_requests(using=alias)(view)
+        vars(view)["undecorated"] = view  # what a site wraps in decorators of its own is not
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer; a request that came past ``UserSessionMiddleware`` gets here what it would have got there."""
+        if current_visit() is not None:
+            return self._answer(request, *args, **kwargs)
+        with Visit(request) as visit:
+            try:
+                return self._answer(request, *args, **kwargs)
+            finally:
+                events.write(visit.events)
+
+    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer, and turn whatever is raised into an answer."""
         try:
             response = super().dispatch(request, *args, **kwargs)
@@ -76,7 +96,7 @@ class ProtocolEndpoint(View):
         except Exception as failure:  # noqa: BLE001  a machine gets JSON whatever happens; the log gets the traceback
             response = self.refuse(request, as_error(request, failure, type(self)))
         if self.cross_origin:
-            patch_vary_headers(response, ["Origin"])
+            _vary_on_origin(response)
             if "HTTP_ORIGIN" in request.META:
                 _allow_origin(request, response)
         return response
@@ -143,14 +163,14 @@ def body_of(request: HttpRequest) -> bytes:
         raise InvalidRequest("The body cannot be read.") from error
 
 
-def json_response(members: Mapping[str, Any], *, status: int = 200) -> JsonResponse:
+def json_response(members: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
     """JSON that nobody keeps (RFC 6749 §5.1)."""
-    response = JsonResponse(members, status=status, json_dumps_params={"separators": (",", ":")})
+    response = HttpResponse(_json(members), content_type="application/json", status=status)
     no_store(response)
     return response
 
 
-def error_response(error: ProtocolError) -> JsonResponse:
+def error_response(error: ProtocolError) -> HttpResponse:
     """RFC 6749 §5.2, with Retry-After where waiting helps."""
     response = json_response({"error": error.code, "error_description": error.error_description}, status=error.status)
     if error.retry_after is not None:
@@ -169,6 +189,14 @@ def absolute(name: str) -> str:
     """The public address of one of our URLs."""
     parts = urlsplit(options().issuer)
     return f"{parts.scheme}://{parts.netloc}{reverse(f'identityserver:{name}')}"
+
+
+def _vary_on_origin(response: HttpResponseBase) -> None:
+    """What ``patch_vary_headers`` does, without its parsing where there is nothing to parse."""
+    if response.has_header("Vary"):
+        patch_vary_headers(response, ["Origin"])
+    else:
+        response["Vary"] = "Origin"
 
 
 def _allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:

@@ -1,6 +1,7 @@
 """What the endpoints that people's browsers come to share: an error becomes a redirect or a page."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from django.http import HttpRequest, HttpResponse
 
@@ -17,6 +18,8 @@ from identityserver.web.reading import query_value
 
 class BrowserEndpoint(ProtocolEndpoint):
     """An endpoint that people's browsers come to: what cannot be sent to a client is a page."""
+
+    for_browsers: ClassVar[bool] = True
 
     #: Not HEAD, which Django answers as GET: it would issue a code, or sign out, for who only wants to look.
     http_method_names: Sequence[str] = ["get", "post", "options"]

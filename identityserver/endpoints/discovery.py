@@ -6,6 +6,7 @@ The document is derived from the registries, the keys and the options, never con
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -27,6 +28,12 @@ _documents: ConfigurationCache[str, Published] = ConfigurationCache(8)
 _last_known: dict[str, Published] = {}
 
 
+class _Standing(HttpResponse):
+    """A document's bytes, which ``front.py`` may send again while it ``stands()``."""
+
+    stands: Callable[[], bool]
+
+
 class _Document(ProtocolEndpoint):
     """A public document for everybody, with an ETag."""
 
@@ -34,11 +41,13 @@ class _Document(ProtocolEndpoint):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """The bytes, or 304 for who has them."""
-        content, etag = _published(f"{self.name} {get_script_prefix()}", self.document)
+        key = f"{self.name} {get_script_prefix()}"
+        content, etag = published = _published(key, self.document)
         if _is_known(etag, request.META.get("HTTP_IF_NONE_MATCH", "")):
             response: HttpResponse = HttpResponseNotModified()
         else:
-            response = HttpResponse(content, content_type=self.content_type)
+            response = _Standing(content, content_type=self.content_type)
+            response.stands = partial(_is_current, key, published)
         response["ETag"] = etag
         response["Cache-Control"] = f"public, max-age={max(options().configuration_cache_seconds, 60)}"
         response["Access-Control-Allow-Origin"] = "*"
@@ -122,6 +131,11 @@ def _published(key: str, document: Callable[[], Mapping[str, Any]]) -> Published
         return _last_known[key]
     _last_known[key] = found
     return found
+
+
+def _is_current(key: str, published: Published) -> bool:
+    """Whether the document in memory is this one, and neither too old nor changed."""
+    return _documents.get(key) is published
 
 
 def _is_known(etag: str, if_none_match: str) -> bool:
