@@ -14,16 +14,22 @@ from django.utils.translation import gettext_lazy as _
 
 from identityserver import uris
 from identityserver.conf import options
+from identityserver.key_sets import KeySet, key_set_problem
 from identityserver.models.fields import Each, StringListField, now
 from identityserver.models.resources import ApiScope, IdentityResource
 from identityserver.models.secrets import Secret
+from identityserver.outbound import UrlRefused
+from identityserver.outbound.target import read_target
 from identityserver.vocabulary import (
+    SECRET_METHODS,
+    SENT_SECRET_METHODS,
     AccessTokenType,
     Algorithm,
     ApplicationType,
     AuthMethod,
     ClientSource,
     GrantType,
+    MacAlgorithm,
     RefreshTokenExpiration,
     RefreshTokenUsage,
     ResponseType,
@@ -33,7 +39,12 @@ from identityserver.vocabulary import (
 _client_id = RegexValidator(r"\A[\x21-\x7e]+\Z", _("Use visible ASCII characters without spaces (RFC 6749 §A.1)."))
 _at_least_a_second = MinValueValidator(1)
 _link = URLValidator(schemes=["https", "http"])
-_SECRET_METHODS = {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}
+
+#: The algorithms of client assertions, by the method they are for (OpenID Connect Core §9).
+ASSERTION_ALGORITHMS: dict[str, type[StrEnum]] = {
+    AuthMethod.CLIENT_SECRET_JWT: MacAlgorithm,
+    AuthMethod.PRIVATE_KEY_JWT: Algorithm,
+}
 
 
 def new_client_id() -> str:
@@ -86,7 +97,12 @@ class Client(models.Model):
     accept_either_secret_method = models.BooleanField(
         default=True, help_text=_("client_secret_basic and client_secret_post stand for each other.")
     )
-    token_endpoint_auth_signing_alg = models.CharField(max_length=10, blank=True)
+    token_endpoint_auth_signing_alg = models.CharField(
+        max_length=10,
+        blank=True,
+        choices=[*_choices(Algorithm), *_choices(MacAlgorithm)],
+        help_text=_("The only algorithm of its assertions; empty means any that its method allows."),
+    )
     jwks = models.JSONField(null=True, blank=True)
     jwks_uri = models.CharField(max_length=500, blank=True)
     tls_client_auth_subject_dn = models.CharField(max_length=500, blank=True)
@@ -215,6 +231,12 @@ class Client(models.Model):
             )
         super().__setattr__(name, value)
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it; its secrets stay recoverable only where it authenticates by client_secret_jwt."""
+        super().save(*args, **kwargs)
+        if not self.keeps_secrets_recoverable:
+            self.secrets.exclude(encrypted="").update(encrypted="")
+
     def freeze(self) -> None:
         """Make the row read only, so that it can be shared between requests."""
         self._frozen = True
@@ -235,6 +257,7 @@ class Client(models.Model):
             problems["claims"] = _("Enter a JSON object.")
         if not _is_translations(self.translations):
             problems["translations"] = _("Enter a JSON object of field, language and text.")
+        problems.update(_key_problems(self))
         if problems:
             raise ValidationError(problems)
 
@@ -243,13 +266,39 @@ class Client(models.Model):
         """Whether it cannot keep a secret (RFC 6749 §2.1)."""
         return self.token_endpoint_auth_method == AuthMethod.NONE
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether it authenticates by a secret."""
+        return self.token_endpoint_auth_method in SECRET_METHODS
+
+    @property
+    def keeps_secrets_recoverable(self) -> bool:
+        """Whether its secrets are keys of MACs, so that a digest is not enough (OpenID Connect Core §10.1)."""
+        return self.token_endpoint_auth_method == AuthMethod.CLIENT_SECRET_JWT
+
     @cached_property
     def accepted_auth_methods(self) -> frozenset[str]:
         """The methods by which it may authenticate."""
         registered = AuthMethod(self.token_endpoint_auth_method)
-        if self.accept_either_secret_method and registered in _SECRET_METHODS and self.source == ClientSource.MANUAL:
-            return frozenset(_SECRET_METHODS)
+        if (
+            self.accept_either_secret_method
+            and registered in SENT_SECRET_METHODS
+            and self.source == ClientSource.MANUAL
+        ):
+            return SENT_SECRET_METHODS
         return frozenset({registered})
+
+    @property
+    def assertion_algorithms(self) -> frozenset[str]:
+        """The algorithms of its client assertions, where it authenticates by them."""
+        allowed: frozenset[str] = frozenset(ASSERTION_ALGORITHMS.get(self.token_endpoint_auth_method, ()))
+        only = self.token_endpoint_auth_signing_alg
+        return allowed & {only} if only else allowed
+
+    @cached_property
+    def registered_keys(self) -> KeySet:
+        """The keys that were registered by value (RFC 7591 §2), read once for a row that is shared."""
+        return KeySet.of(self.jwks or {"keys": []})
 
     @property
     def coordinates_with_session(self) -> bool:
@@ -278,6 +327,12 @@ class Client(models.Model):
         server: timedelta = getattr(options(), name)
         return server if own is None else timedelta(seconds=own)
 
+    @cached_property
+    def longest_token_lifetime(self) -> int:
+        """Seconds that the longest-lived token it is issued is valid: whatever signs one must be kept as long."""
+        lifetimes = (self.lifetime("access_token_lifetime"), self.lifetime("identity_token_lifetime"))
+        return int(max(lifetimes).total_seconds())
+
     def text(self, field: str, language: str) -> str:
         """``name``, ``description`` or a link in the person's language, or else as registered."""
         translated = self.translations.get(field, {})
@@ -285,13 +340,13 @@ class Client(models.Model):
 
     @cached_property
     def secrets_in_use(self) -> tuple["ClientSecret", ...]:
-        """Its secrets; whether one has expired is asked at the time of use."""
-        return tuple(self.secrets.all())
+        """Its secrets, those last that take long to check; whether one has expired is asked at the time of use."""
+        return tuple(sorted(self.secrets.all(), key=lambda secret: secret.kind == ClientSecret.Kind.IMPORTED))
 
     @cached_property
     def has_guessable_secret(self) -> bool:
-        """Whether a person chose one of its secrets, so that guessing must be slowed down."""
-        return any(secret.kind == ClientSecret.Kind.TYPED for secret in self.secrets_in_use)
+        """Whether a person may have chosen one of its secrets, so that guessing must be slowed down."""
+        return any(secret.kind != ClientSecret.Kind.GENERATED for secret in self.secrets_in_use)
 
     @cached_property
     def identity_scopes(self) -> dict[str, IdentityResource]:
@@ -346,6 +401,39 @@ class ClientSecret(Secret):
     class Meta(Secret.Meta):
         verbose_name = _("client secret")
         verbose_name_plural = _("client secrets")
+
+
+def _key_problems(client: Client) -> dict[str, Any]:
+    """What is wrong with the keys of a client and what it wants to do with them (RFC 7591 §2)."""
+    problems: dict[str, Any] = {}
+    if client.jwks is not None and client.jwks_uri:
+        problems["jwks_uri"] = _("Register the keys or where they are, not both (RFC 7591 §2).")
+    elif client.jwks_uri and (problem := _address_problem(client.jwks_uri)):
+        problems["jwks_uri"] = problem
+    if client.jwks is not None and (problem := key_set_problem(client.jwks)):
+        problems["jwks"] = problem
+    elif client.token_endpoint_auth_method == AuthMethod.PRIVATE_KEY_JWT and not _has_keys(client):
+        problems["jwks"] = _("private_key_jwt needs a public key for signatures, here or at jwks_uri.")
+    algorithms = ASSERTION_ALGORITHMS.get(client.token_endpoint_auth_method)
+    if algorithms and client.token_endpoint_auth_signing_alg not in {"", *algorithms}:
+        problems["token_endpoint_auth_signing_alg"] = _("The authentication method has no such algorithm.")
+    return problems
+
+
+def _has_keys(client: Client) -> bool:
+    """Whether it registered a key that can verify its assertions, or where to find one."""
+    if client.jwks_uri:
+        return True
+    keys = KeySet.of(client.jwks) if client.jwks is not None else KeySet(())
+    return any(key.algorithm in client.assertion_algorithms for key in keys.verifiers)
+
+
+def _address_problem(uri: str) -> str:
+    try:
+        read_target(uri)
+    except UrlRefused as refusal:
+        return str(refusal)
+    return ""
 
 
 def _is_native(uri: str) -> bool:
