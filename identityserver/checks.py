@@ -14,11 +14,13 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, router
 from django.urls import NoReverseMatch, Resolver404, URLPattern, URLResolver, get_resolver, resolve, reverse
+from django.utils import timezone
 
 from identityserver import conf, encryption, uris
 from identityserver.conf import options
 from identityserver.endpoints.discovery import DiscoveryEndpoint
-from identityserver.models import Client, SigningKey
+from identityserver.models import Client, ServerSecret, SigningKey
+from identityserver.tokens.rotation import propagation
 from identityserver.vocabulary import Algorithm
 
 _MIDDLEWARE = "identityserver.web.session.UserSessionMiddleware"
@@ -197,14 +199,36 @@ def check_sqlite(databases: Iterable[str] | None = None, **_: object) -> Iterabl
         )
 
 
+@register
+def check_key_periods(**_: object) -> Iterable[CheckMessage]:
+    """Keys are known before they sign, and each is announced while the last one signs."""
+    try:
+        chosen, needed = options(), propagation()
+    except ImproperlyConfigured:  # check_options says so
+        return
+    if chosen.key_announcement >= chosen.key_signing_period:
+        yield Error(
+            f"{conf.SETTING}['key_announcement'] must be shorter than ['key_signing_period'].",
+            hint="A key is announced while the one before it signs.",
+            id="identityserver.E017",
+        )
+    if chosen.key_announcement < needed:
+        yield checks.Warning(
+            f"{conf.SETTING}['key_announcement'] is shorter than others may keep the key set.",
+            hint=f"They refuse tokens of a key that they do not have yet. Make it {needed.seconds} seconds or more.",
+            id="identityserver.W006",
+        )
+
+
 @register(Tags.database)
 def check_keys(databases: Iterable[str] | None = None, **_: object) -> Iterable[CheckMessage]:
-    """Every signing key can be decrypted; one that cannot is never silently replaced."""
+    """Every key that signs, or is to, and every secret can be decrypted; none is ever silently replaced."""
     if router.db_for_read(SigningKey) not in (databases or ()):
         return
     try:
-        for key in SigningKey.objects.filter(deleted_at=None):
-            yield from _check_key(key)
+        signing = SigningKey.objects.filter(deleted_at=None, revoked_at=None, retires_at__gt=timezone.now())
+        for sealed in (*signing, *ServerSecret.objects.all()):
+            yield from _check_sealed(sealed)
     except DatabaseError:  # not migrated yet
         return
 
@@ -248,15 +272,12 @@ def check_cache(**_: object) -> Iterable[CheckMessage]:
         )
 
 
-def _check_key(key: SigningKey) -> Iterator[CheckMessage]:
+def _check_sealed(sealed: SigningKey | ServerSecret) -> Iterator[CheckMessage]:
     try:
-        key.decrypted()
+        sealed.decrypted()
     except encryption.Undecryptable as error:
-        yield Error(
-            f"The signing key {key.kid} cannot be decrypted: {error}",
-            hint="Put the key it was encrypted under back into key_encryption_keys or SECRET_KEY_FALLBACKS.",
-            id="identityserver.E014",
-        )
+        named = f"signing key {sealed.kid}" if isinstance(sealed, SigningKey) else f"server secret {sealed.purpose}"
+        yield Error(f"The {named} cannot be decrypted: {error}", hint=encryption.REMEDY, id="identityserver.E014")
 
 
 def _issuer() -> str | None:

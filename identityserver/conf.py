@@ -109,6 +109,23 @@ class Options:
     id_token_signing_algorithm: str = option(
         "RS256", "The algorithm of ID tokens unless a client registers another.", spec="OpenID Connect Core §2"
     )
+    key_announcement: timedelta = option(
+        timedelta(days=14),
+        "How long a key is published before it signs, so that everybody who verifies tokens has it by then.",
+        spec="OpenID Connect Core §10.1.1",
+    )
+    key_signing_period: timedelta = option(timedelta(days=90), "How long a key signs before the next one takes over.")
+    key_retention: timedelta = option(
+        timedelta(days=14),
+        "How long a key stays published at least once it no longer signs; it stays in any case until the last token "
+        "that it may have signed has expired.",
+    )
+    id_token_hint_key_retention: timedelta = option(
+        timedelta(days=180),
+        "How long after it last signed the public half of a key verifies an id_token_hint, which may have expired "
+        "long ago.",
+        spec="OpenID Connect RP-Initiated Logout §2",
+    )
     key_encryption_keys: tuple[str, ...] = option(
         (),
         "Secrets that encrypt private keys at rest: the first encrypts, all decrypt. Empty derives them from "
@@ -154,6 +171,9 @@ class Options:
     # Events
     store_issuance_events: bool = option(
         False, "Store ordinary successful issuance too, which is otherwise only logged."
+    )
+    event_retention: timedelta = option(
+        timedelta(days=180), "How long identityserver_clean_up keeps events; zero keeps them for ever."
     )
     event_sinks: tuple[str, ...] = option(
         (), "Dotted paths of callables (event) that receive every event, to send it on."

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import os
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,15 +17,21 @@ from django.utils.encoding import force_bytes
 
 from identityserver import conf
 
+#: What whoever runs the site does about it.
+REMEDY = "Put the key it was encrypted under back into key_encryption_keys or SECRET_KEY_FALLBACKS."
+
 
 class KeyProtector(Protocol):
-    """What the option ``key_protector`` names: wraps and unwraps with a key management service."""
+    """What the option ``key_protector`` names: a class that wraps and unwraps with a key management service."""
 
     def wrap(self, plaintext: bytes, context: str) -> str:
         """Encrypt; ``context`` must be given again to open."""
 
     def unwrap(self, envelope: str, context: str) -> bytes:
         """Decrypt, or raise :class:`Undecryptable`."""
+
+    def is_current(self, envelope: str) -> bool:
+        """Whether ``wrap`` would use the same key; ``identityserver_keys rekey`` wraps the others again."""
 
 
 class Undecryptable(Exception):
@@ -43,7 +49,16 @@ def decrypt(envelope: str, context: str) -> bytes:
     Raises:
         Undecryptable: no configured key opens it, or it belongs to another context.
     """
-    return _protector().unwrap(envelope, context)
+    protector = LocalProtector() if LocalProtector.made(envelope) else _protector()
+    return protector.unwrap(envelope, context)
+
+
+def is_current(envelope: str) -> bool:
+    """Whether :func:`encrypt` would use the same key of the same protector now."""
+    protector = _protector()
+    if LocalProtector.made(envelope) != isinstance(protector, LocalProtector):
+        return False
+    return protector.is_current(envelope)
 
 
 class LocalProtector:
@@ -56,6 +71,15 @@ class LocalProtector:
         sealed = AESGCM(key).encrypt(nonce, plaintext, context.encode())
         return json.dumps({"v": 1, "key": _key_id(key), "box": base64.b64encode(nonce + sealed).decode()})
 
+    def is_current(self, envelope: str) -> bool:
+        """Whether the first key encrypted it."""
+        return _parts(envelope).get("key") == _key_id(_keys()[0])
+
+    @staticmethod
+    def made(envelope: str) -> bool:
+        """Whether the envelope is one of these: they stay readable once a ``key_protector`` is named."""
+        return _parts(envelope).get("v") == 1
+
     def unwrap(self, envelope: str, context: str) -> bytes:
         """Decrypt under the key that the envelope names."""
         try:
@@ -67,6 +91,14 @@ class LocalProtector:
             raise Undecryptable(f"No configured key encryption key opens {context}.") from None
         except (InvalidTag, ValueError, KeyError, TypeError) as error:
             raise Undecryptable(f"The stored value of {context} is damaged or belongs elsewhere.") from error
+
+
+def _parts(envelope: str) -> dict[str, Any]:
+    try:
+        parts = json.loads(envelope)
+    except ValueError:
+        return {}
+    return parts if isinstance(parts, dict) else {}
 
 
 def _protector() -> KeyProtector:

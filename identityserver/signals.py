@@ -27,8 +27,24 @@ code_replayed = Signal()
 #: A refresh token was used after its family had gone on; the family is revoked.
 #: Arguments: client, grant_id, subject.
 refresh_token_replayed = Signal()
+#: A device code was used twice; its grant is revoked. Arguments: client, grant_id, subject.
+device_code_replayed = Signal()
+#: Somebody who is signed in typed a user code that is none. Arguments: user, session, reason ("unknown" or
+#: "rate_limited"), request.
+user_code_failed = Signal()
+#: A signing key took over ahead of its time, was retired, revoked or deleted.
+#: Arguments: key (SigningKey), change ("rotated", "retired", "revoked", "deleted").
+signing_key_changed = Signal()
+#: What had expired was deleted. Arguments: counts (rows by name of the model), complete (bool: nothing is left).
+cleaned_up = Signal()
 #: A registered client cannot be used. Arguments: client_id, reason.
 client_unusable = Signal()
+#: A client registered itself. Arguments: client, initial_access_token (InitialAccessToken or None).
+client_registered = Signal()
+#: A client replaced its registration. Arguments: client.
+registration_replaced = Signal()
+#: A client deleted its registration; it is gone with its grants. Arguments: client_id (str), name (str).
+registration_deleted = Signal()
 #: A request was refused with an error.
 #: Arguments: error (ProtocolError), endpoint (str), client_id (str), request (HttpRequest).
 request_refused = Signal()

@@ -20,6 +20,7 @@ from identityserver.endpoints.base import ProtocolEndpoint
 from identityserver.models import ApiResource, ApiScope, IdentityResource
 from identityserver.tokens.claims import PROTOCOL_CLAIMS
 from identityserver.tokens.keys import key_ring
+from identityserver.tokens.rotation import document_max_age
 from identityserver.vocabulary import Scope
 
 Published = tuple[bytes, str]
@@ -49,7 +50,7 @@ class _Document(ProtocolEndpoint):
             response = _Standing(content, content_type=self.content_type)
             response.stands = partial(_is_current, key, published)
         response["ETag"] = etag
-        response["Cache-Control"] = f"public, max-age={max(options().configuration_cache_seconds, 60)}"
+        response["Cache-Control"] = f"public, max-age={document_max_age()}"
         response["Access-Control-Allow-Origin"] = "*"
         response["X-Content-Type-Options"] = "nosniff"
         return response

@@ -9,12 +9,28 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from identityserver import encryption
+from identityserver.conf import options
 from identityserver.models.fields import now
 from identityserver.vocabulary import Algorithm
 
+#: How far the clocks of nodes may differ and, for as long, how a node signs on that cannot reach the database.
+MARGIN = timedelta(minutes=5)
+
 
 class SigningKey(models.Model):
-    """A key of the server: announced, then signing, then only verifying, then gone (OpenID Connect Core §10.1.1)."""
+    """A key of the server: announced, then signing, then only verifying, then gone (OpenID Connect Core §10.1.1).
+
+    It never signs a token that expires later than ``retires_at`` plus ``longest_lifetime``: that is raised
+    before the first such token is signed, and never lowered.
+    """
+
+    class State(models.TextChoices):
+        ANNOUNCED = "announced", _("announced")
+        SIGNING = "signing", _("signing")
+        RETIRED = "retired", _("retired, published")
+        DUE = "due", _("due for deletion")
+        DELETED = "deleted", _("deleted")
+        REVOKED = "revoked", _("revoked")
 
     kid = models.CharField(_("key ID"), max_length=64, unique=True)
     algorithm = models.CharField(max_length=10, choices=[(member.value, member.value) for member in Algorithm])
@@ -56,9 +72,41 @@ class SigningKey(models.Model):
         """
         return encryption.decrypt(self.private_jwk, self.context(self.kid))
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was neither deleted nor revoked."""
+        return self.deleted_at is None and self.revoked_at is None
+
+    @property
+    def needed_until(self) -> datetime:
+        """When the last token that it may have signed has expired, by any node's clock and memory."""
+        kept = max(options().key_retention, timedelta(seconds=self.longest_lifetime))
+        return self.retires_at + kept + 2 * MARGIN + timedelta(seconds=options().configuration_cache_seconds)
+
     def signs_at(self, moment: datetime) -> bool:
         """Whether it may sign at ``moment``."""
-        return self.activates_at <= moment < self.retires_at
+        return self.is_kept and self.activates_at <= moment < self.retires_at
+
+    def is_published_at(self, moment: datetime) -> bool:
+        """Whether it is in the key set: a live token may need it, or it is announced."""
+        return self.is_kept and moment < self.needed_until
+
+    def verifies_hints_at(self, moment: datetime) -> bool:
+        """Whether ID tokens that it signed say who is meant, although they have expired."""
+        until = max(self.needed_until, self.retires_at + options().id_token_hint_key_retention)
+        return self.revoked_at is None and moment < until
+
+    def state_at(self, moment: datetime) -> State:
+        """Where it is in its life."""
+        if self.revoked_at is not None:
+            return self.State.REVOKED
+        if self.deleted_at is not None:
+            return self.State.DELETED
+        if moment < self.activates_at:
+            return self.State.ANNOUNCED
+        if moment < self.retires_at:
+            return self.State.SIGNING
+        return self.State.RETIRED if moment < self.needed_until else self.State.DUE
 
 
 class ServerSecretManager(models.Manager["ServerSecret"]):
@@ -107,10 +155,12 @@ class ServerSecret(models.Model):
     @cached_property
     def value(self) -> bytes:
         """The secret, decrypted."""
+        return self.decrypted()
+
+    def decrypted(self) -> bytes:
+        """The secret.
+
+        Raises:
+            encryption.Undecryptable: no configured key opens it.
+        """
         return encryption.decrypt(self.encrypted, self.context(self.purpose))
-
-
-#: How long keys are announced, sign, and stay published after that.
-ANNOUNCED_FOR = timedelta(days=14)
-SIGNS_FOR = timedelta(days=90)
-PUBLISHED_FOR = timedelta(days=14)

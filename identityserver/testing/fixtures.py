@@ -14,11 +14,11 @@ from django.utils import timezone
 from identityserver import caching, encryption, jose
 from identityserver.conf import options
 from identityserver.models import ApiResource, ApiScope, SigningKey
-from identityserver.models.keys import SIGNS_FOR
 from identityserver.testing.browser import Browser
 from identityserver.testing.clock import Clock
+from identityserver.testing.front import FrontClientHandler
 from identityserver.testing.relying_party import RelyingParty
-from identityserver.vocabulary import Algorithm
+from identityserver.vocabulary import Algorithm, ApplicationType, AuthMethod, GrantType
 from identityserver.web import events, rate_limits
 
 PASSWORD = "correct horse battery staple"
@@ -76,7 +76,8 @@ def signing_keys(db: None) -> None:
                 "public_jwk": key.public_jwk,
                 "announced_at": now,
                 "activates_at": now,
-                "retires_at": now + SIGNS_FOR,
+                "retires_at": now + options().key_signing_period,
+                "longest_lifetime": int(options().access_token_lifetime.total_seconds()),
             },
         )
 

@@ -21,7 +21,8 @@ def access_token(authorization: Authorization, claims: Mapping[str, Any], prefer
         preferred: the server's key, which signs unless an API in the audience can only verify others.
     """
     apis = authorization.resources.apis
-    key = signer(algorithm_for(apis)) if authorization.client.particular_apis and apis else preferred
+    particular = authorization.client.particular_apis and apis
+    key = signer(algorithm_for(apis), authorization.client.longest_token_lifetime) if particular else preferred
     return key.sign(claims, typ=TokenType.ACCESS_TOKEN)
 
 

@@ -40,14 +40,18 @@ def signers_for(client: Client) -> Signers:
     Raises:
         TemporarilyUnavailable: one is missing or cannot be decrypted.
     """
+    lifetime = client.longest_token_lifetime
     for api in client.particular_apis:
-        signer(algorithm_for([api]))
-    algorithm = client.id_token_signed_response_alg or options().id_token_signing_algorithm
-    return _signers.get(algorithm) or _signers.load(algorithm, partial(_find_signers, algorithm))
+        signer(algorithm_for([api]), lifetime)
+    asked = (client.id_token_signed_response_alg or options().id_token_signing_algorithm, lifetime)
+    return _signers.get(asked) or _signers.load(asked, partial(_find_signers, *asked))
 
 
-def _find_signers(id_token_algorithm: str) -> Signers:
-    return Signers(access_token=signer(options().access_token_signing_algorithm), id_token=signer(id_token_algorithm))
+def _find_signers(id_token_algorithm: str, lifetime: int) -> Signers:
+    return Signers(
+        access_token=signer(options().access_token_signing_algorithm, lifetime),
+        id_token=signer(id_token_algorithm, lifetime),
+    )
 
 
 def issue_tokens(authorization: Authorization, signers: Signers) -> dict[str, Any]:

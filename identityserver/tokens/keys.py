@@ -9,66 +9,69 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Max
 from django.utils import timezone
 
 from identityserver import encryption, jose
 from identityserver.caching import ConfigurationCache
 from identityserver.conf import options
 from identityserver.errors import TemporarilyUnavailable
-from identityserver.models import Client, SigningKey
-from identityserver.models.keys import ANNOUNCED_FOR, PUBLISHED_FOR, SIGNS_FOR
+from identityserver.models import SigningKey
+from identityserver.models.keys import MARGIN
+from identityserver.tokens import rotation
 from identityserver.vocabulary import Algorithm
 
 logger = logging.getLogger("identityserver")
 
+#: Times that the ring is read again for a key that may sign.
+_TRIES = 5
+
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The announced keys as they were when read, and how long the longest-lived token is valid."""
+    """The keys as they were when they were read, the deleted ones too."""
 
     keys: tuple[SigningKey, ...]
-    longest_lifetime: timedelta
+    read_at: float = field(default_factory=time.monotonic)
 
-    def signer(self, algorithm: str) -> jose.Signer:
+    def signing_key(self, algorithm: str) -> SigningKey | None:
         """The oldest key that may sign with ``algorithm`` now.
 
         Raises:
-            TemporarilyUnavailable: there is none, or it cannot be decrypted.
+            TemporarilyUnavailable: the ring was read so long ago that a key in it may have been withdrawn since.
         """
+        if time.monotonic() - self.read_at > options().configuration_cache_seconds + MARGIN.total_seconds():
+            raise TemporarilyUnavailable("The server cannot sign now.", detail="The key ring could not be read anew.")
         now = timezone.now()
         eligible = [key for key in self.keys if key.algorithm == algorithm and key.signs_at(now)]
-        if not eligible:
-            raise TemporarilyUnavailable("The server cannot sign now.", detail=f"No {algorithm} key is active.")
-        return _signer(min(eligible, key=lambda key: (key.activates_at, key.sequence)))
-
-    def has(self, algorithm: str) -> bool:
-        """Whether a key can sign with ``algorithm`` now."""
-        now = timezone.now()
-        return any(key.algorithm == algorithm and key.signs_at(now) for key in self.keys)
-
-    @cached_property
-    def verifiers(self) -> Mapping[str, jose.Verifier]:
-        """Every published key, by kid."""
-        verifiers = (_verifier(key.kid, key.algorithm, json.dumps(key.public_jwk)) for key in self.published)
-        return {verifier.kid: verifier for verifier in verifiers if verifier is not None}
+        return min(eligible, key=lambda key: (key.activates_at, key.sequence), default=None)
 
     @cached_property
     def published(self) -> tuple[SigningKey, ...]:
         """Keys that a live token may need, and those announced to sign next."""
-        after = max(PUBLISHED_FOR, self.longest_lifetime)
-        return tuple(key for key in self.keys if timezone.now() < key.retires_at + after)
+        now = timezone.now()
+        return tuple(key for key in self.keys if key.is_published_at(now))
+
+    @cached_property
+    def verifiers(self) -> Mapping[str, jose.Verifier]:
+        """Every published key, by kid."""
+        return _verifiers(self.published)
+
+    @cached_property
+    def hint_verifiers(self) -> Mapping[str, jose.Verifier]:
+        """By kid, the keys that verify an ``id_token_hint``: those published, and those that were."""
+        now = timezone.now()
+        return _verifiers(key for key in self.keys if key.verifies_hints_at(now))
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """The algorithms with a published key."""
-        return tuple(dict.fromkeys(key.algorithm for key in self.published))
+        """The algorithms that a key signs with, or is announced to."""
+        now = timezone.now()
+        return tuple(dict.fromkeys(key.algorithm for key in self.published if now < key.retires_at))
 
     @cached_property
     def jwks(self) -> dict[str, Any]:
@@ -76,9 +79,35 @@ class KeyRing:
         return {"keys": [key.public_jwk for key in self.published]}
 
 
-_rings: ConfigurationCache[str, KeyRing] = ConfigurationCache(1)
-_last_known: list[KeyRing] = []
-_renewed = [float("-inf")]
+class _Memory:
+    """The ring in this process: from memory where it is fresh, and the last one known while the database fails."""
+
+    def __init__(self) -> None:
+        self._rings: ConfigurationCache[str, KeyRing] = ConfigurationCache(1)
+        self._last_known: KeyRing | None = None
+        self._renewed = float("-inf")
+
+    def ring(self) -> KeyRing:
+        try:
+            ring = self._rings.get("ring") or self._rings.load("ring", _read)
+        except (DatabaseError, InterfaceError):
+            if self._last_known is None:
+                raise
+            return self._last_known
+        self._last_known = ring
+        return ring
+
+    def forget(self) -> None:
+        self._rings.clear()
+
+    def renewed(self) -> KeyRing:
+        if time.monotonic() - self._renewed >= 1:
+            self._renewed = time.monotonic()
+            self.forget()
+        return self.ring()
+
+
+_memory = _Memory()
 
 
 def key_ring() -> KeyRing:
@@ -86,96 +115,60 @@ def key_ring() -> KeyRing:
 
     A database that fails leaves the last one known in use: published keys do not change by its failing.
     """
-    try:
-        ring = _rings.get("ring") or _rings.load("ring", _read)
-    except (DatabaseError, InterfaceError):
-        if not _last_known:
-            raise
-        return _last_known[0]
-    _last_known[:] = [ring]
-    return ring
+    return _memory.ring()
 
 
 def renewed_ring() -> KeyRing:
     """The ring read anew, at most once a second: another worker may have made a key a moment ago."""
-    if time.monotonic() - _renewed[0] >= 1:
-        _renewed[0] = time.monotonic()
-        _rings.clear()
-    return key_ring()
+    return _memory.renewed()
 
 
-def signer(algorithm: str) -> jose.Signer:
+def signer(algorithm: str, lifetime: int = 0) -> jose.Signer:
     """The key that signs with ``algorithm`` now, made if the ring has none.
 
+    Args:
+        lifetime: for how many seconds what it signs is to be valid. The key's row records it before it signs
+            such a token for the first time, so that the key is published until the last of them has expired.
+
     Raises:
-        TemporarilyUnavailable: it cannot be decrypted.
+        TemporarilyUnavailable: it cannot be decrypted, or the ring is not known well enough.
     """
-    ring = key_ring()
-    if not ring.has(algorithm):
-        _make_next(Algorithm(algorithm), _rows())
-        _rings.clear()
-        ring = key_ring()
-    return ring.signer(algorithm)
+    for _ in range(_TRIES):
+        key = key_ring().signing_key(algorithm)
+        if key is not None and key.longest_lifetime >= lifetime:
+            return _signer(key)
+        if key is None:
+            rotation.provide(Algorithm(algorithm))
+        else:
+            rotation.cover(algorithm, lifetime)
+        _memory.forget()
+    raise TemporarilyUnavailable("The server cannot sign now.", detail=f"No {algorithm} key is active.")
 
 
 def _read() -> KeyRing:
-    rows = _rows()
-    wanted = {options().access_token_signing_algorithm, options().id_token_signing_algorithm}
-    wanted.update(key.algorithm for key in _kept(rows))
-    due = [algorithm for algorithm in sorted(wanted) if _needs_next(algorithm, rows)]
+    rows = list(SigningKey.objects.all())
+    due = rotation.due(rows)
     for algorithm in due:
-        _make_next(Algorithm(algorithm), rows)
-    return KeyRing(_kept(_rows() if due else rows), _longest_lifetime())
+        _announce(Algorithm(algorithm), rows)
+    return KeyRing(tuple(SigningKey.objects.all() if due else rows))
 
 
-def _rows() -> list[SigningKey]:
-    """Every key there ever was: a place in the sequence that was taken stays taken."""
-    return list(SigningKey.objects.all())
-
-
-def _kept(rows: Iterable[SigningKey]) -> tuple[SigningKey, ...]:
-    return tuple(key for key in rows if key.deleted_at is None)
-
-
-def _longest_lifetime() -> timedelta:
-    longest = Client.objects.aggregate(Max("access_token_lifetime"), Max("identity_token_lifetime"))
-    own = (timedelta(seconds=seconds) for seconds in longest.values() if seconds)
-    return max(options().access_token_lifetime, options().identity_token_lifetime, *own)
-
-
-def _needs_next(algorithm: str, rows: Iterable[SigningKey]) -> bool:
-    """Whether the last key of ``algorithm`` retires so soon that the next must be announced."""
-    ends = [key.retires_at for key in _kept(rows) if key.algorithm == algorithm]
-    return not ends or max(ends) - timezone.now() <= ANNOUNCED_FOR
-
-
-def _make_next(algorithm: Algorithm, rows: Iterable[SigningKey]) -> None:
-    """Add the key after those in ``rows``; it signs at once where nothing else can.
-
-    Workers that saw the same rows go for the same place in the sequence, and one of them gets it.
-    """
-    now = timezone.now()
-    own = [key for key in rows if key.algorithm == algorithm]
-    activates = max([now, *(key.retires_at for key in _kept(own))])
-    key = jose.generate(algorithm)
-    row = SigningKey(
-        kid=key.kid,
-        algorithm=algorithm.value,
-        sequence=max([0, *(key.sequence for key in own)]) + 1,
-        private_jwk=encryption.encrypt(key.private_jwk.encode(), SigningKey.context(key.kid)),
-        public_jwk=key.public_jwk,
-        announced_at=now,
-        activates_at=activates,
-        retires_at=activates + SIGNS_FOR,
-    )
-    SigningKey.objects.bulk_create([row], ignore_conflicts=True)
+def _announce(algorithm: Algorithm, rows: Iterable[SigningKey]) -> None:
+    """Make the next key; a key management service that fails must not cost the keys that there are."""
+    try:
+        rotation.announce(algorithm, rows)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:  # host code, which may raise anything
+        logger.exception("The next %s key could not be made.", algorithm)
 
 
 def _signer(key: SigningKey) -> jose.Signer:
     try:
         return _decrypted_signer(key.kid, key.algorithm, key.private_jwk)
     except encryption.Undecryptable as error:
-        raise TemporarilyUnavailable("The server cannot sign now.", detail=str(error)) from error
+        logger.error("The signing key %s cannot be decrypted: %s %s", key.kid, error, encryption.REMEDY)  # noqa: TRY400
+        raise TemporarilyUnavailable("The server cannot sign now.", detail=f"{error} {encryption.REMEDY}") from error
 
 
 @functools.lru_cache(maxsize=64)
@@ -183,6 +176,11 @@ def _decrypted_signer(kid: str, algorithm: str, envelope: str) -> jose.Signer:
     """Loading an RSA key costs 41 ms: once a key, never a request."""
     private = encryption.decrypt(envelope, SigningKey.context(kid))
     return jose.Signer(kid=kid, algorithm=Algorithm(algorithm), private_jwk=private)
+
+
+def _verifiers(keys: Iterable[SigningKey]) -> Mapping[str, jose.Verifier]:
+    verifiers = (_verifier(key.kid, key.algorithm, json.dumps(key.public_jwk)) for key in keys)
+    return {verifier.kid: verifier for verifier in verifiers if verifier is not None}
 
 
 @functools.lru_cache(maxsize=256)

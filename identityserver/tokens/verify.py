@@ -1,9 +1,10 @@
 """Checking tokens of our own that are presented to us (RFC 9068 §4, RFC 6750, OpenID Connect Core §3.1.2.2)."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from django.utils import timezone
@@ -11,7 +12,7 @@ from django.utils import timezone
 from identityserver import jose
 from identityserver.conf import options
 from identityserver.errors import InvalidRequest, InvalidToken
-from identityserver.tokens.keys import key_ring, renewed_ring
+from identityserver.tokens.keys import KeyRing, key_ring, renewed_ring
 from identityserver.vocabulary import TokenType
 
 _ACCESS_TOKEN_TYPES = (TokenType.ACCESS_TOKEN.value, "application/at+jwt")
@@ -58,7 +59,7 @@ def verify_access_token(token: str, *, audiences: Collection[str] | None) -> Acc
         InvalidToken: it is not good here. An ID token never is (RFC 8725 §3.11).
     """
     try:
-        claims = _signed_here(token, _ACCESS_TOKEN_TYPES)
+        claims = _signed_here(token, _ACCESS_TOKEN_TYPES, attrgetter("verifiers"))
     except jose.InvalidJws as error:
         raise _malformed(error) from error
     return checked_claims(claims, audiences=audiences)
@@ -101,7 +102,7 @@ def verify_id_token_hint(token: str) -> dict[str, Any]:
         InvalidRequest: it was not signed here.
     """
     try:
-        claims = _signed_here(token, _ID_TOKEN_TYPES)
+        claims = _signed_here(token, _ID_TOKEN_TYPES, attrgetter("hint_verifiers"))
     except jose.InvalidJws as error:
         raise InvalidRequest(
             "The id_token_hint is not from here.", detail=str(error), parameter="id_token_hint"
@@ -111,11 +112,13 @@ def verify_id_token_hint(token: str) -> dict[str, Any]:
     return claims
 
 
-def _signed_here(token: str, types: Collection[str]) -> dict[str, Any]:
+def _signed_here(
+    token: str, types: Collection[str], verifiers: Callable[[KeyRing], Mapping[str, jose.Verifier]]
+) -> dict[str, Any]:
     try:
-        return jose.verify(token, key_ring().verifiers, types=types)
+        return jose.verify(token, verifiers(key_ring()), types=types)
     except jose.UnknownKey:
-        return jose.verify(token, renewed_ring().verifiers, types=types)
+        return jose.verify(token, verifiers(renewed_ring()), types=types)
 
 
 def _read(claims: Mapping[str, Any]) -> AccessTokenClaims:

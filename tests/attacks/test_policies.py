@@ -169,8 +169,9 @@ class TestKeys:
         caching.forget()
         assert web_app.userinfo(tokens.access_token).status_code == 200
 
-    def test_a_key_is_published_as_long_as_a_client_of_its_own_mind_needs_it(self, clock, signing_keys, relying_party):
-        relying_party(access_token_lifetime=60 * 60 * 24 * 60)
+    def test_a_key_is_published_as_long_as_a_client_of_its_own_mind_needs_it(self, clock, alice, relying_party):
+        client = relying_party(access_token_lifetime=60 * 60 * 24 * 60)
+        client.redeem(alice.browser.authorize(client).code).succeeds()
         clock.forward(days=90 + 50)
         caching.forget()
         published = HttpClient().get(reverse("identityserver:jwks")).json()["keys"]
