@@ -10,7 +10,7 @@ from identityserver import signals
 from identityserver.caching import ConfigurationCache, forget
 from identityserver.errors import InvalidClient, ProtocolError
 from identityserver.models import Client
-from identityserver.vocabulary import AccessTokenType, AuthMethod, SubjectType
+from identityserver.vocabulary import AuthMethod, SubjectType
 
 T = TypeVar("T")
 
@@ -70,7 +70,6 @@ def unusable_because(client: Client) -> str:
         "require_signed_request_object": client.require_signed_request_object,
         "require_dpop": client.require_dpop,
         "tls_client_certificate_bound_access_tokens": client.tls_client_certificate_bound_access_tokens,
-        "access_token_type": client.access_token_type != AccessTokenType.JWT,
         "subject_type": client.subject_type != SubjectType.PUBLIC,
         "profile": bool(client.profile),
         "enable_local_login": not client.enable_local_login,
@@ -78,6 +77,7 @@ def unusable_because(client: Client) -> str:
         "id_token_encrypted_response_alg": bool(client.id_token_encrypted_response_alg),
         "userinfo_signed_response_alg": bool(client.userinfo_signed_response_alg),
         "userinfo_encrypted_response_alg": bool(client.userinfo_encrypted_response_alg),
+        "introspection_encrypted_response_alg": bool(client.introspection_encrypted_response_alg),
         "authorization_signed_response_alg": bool(client.authorization_signed_response_alg),
         "authorization_encrypted_response_alg": bool(client.authorization_encrypted_response_alg),
     }

@@ -54,6 +54,7 @@ class ClientForm(_ModelForm):
             "default_max_age": gettext_lazy("Default max_age"),
             "identity_token_lifetime": gettext_lazy("ID token lifetime"),
             "id_token_signed_response_alg": gettext_lazy("ID token signing algorithm"),
+            "introspection_signed_response_alg": gettext_lazy("Introspection signing algorithm"),
             "always_include_user_claims_in_id_token": gettext_lazy("Always include user claims in the ID token"),
         }
         help_texts = {
@@ -82,6 +83,10 @@ class ClientForm(_ModelForm):
             "refresh_token_expiration": gettext_lazy(
                 "sliding: each use prolongs it up to the absolute lifetime; absolute: no use does."
             ),
+            "access_token_type": gettext_lazy(
+                "jwt: APIs verify it by themselves; reference: APIs ask the server about it, and revoking it counts "
+                "at once."
+            ),
             "always_include_user_claims_in_id_token": gettext_lazy("Otherwise the client reads them from UserInfo."),
             "claims": gettext_lazy('Fixed claims of the client itself, as a JSON object: {"tenant": "north"}.'),
             "client_claims_prefix": gettext_lazy("Put before the names of the client's own claims."),
@@ -108,7 +113,7 @@ def form_field_options(db_field: "models.Field[Any, Any]") -> dict[str, Any]:
     match db_field.name:
         case "token_endpoint_auth_method":
             return {"choices": [(method.value, method.value) for method in METHODS]}
-        case "id_token_signed_response_alg":
+        case "id_token_signed_response_alg" | "introspection_signed_response_alg":
             inherited = _("The server's: %s") % options().id_token_signing_algorithm
             return {"choices": [("", inherited), *((name.value, name.value) for name in Algorithm)]}
     if isinstance(db_field, models.PositiveIntegerField):

@@ -24,7 +24,6 @@ LIST = "/admin/identityserver/client/"
 
 #: Fields that nothing honours yet, or that `unusable_because` refuses.
 UNBUILT = {
-    "access_token_type": "reference",
     "allow_access_tokens_via_browser": "on",
     "authorization_details_types": "payment",
     "authorization_encrypted_response_alg": "RSA-OAEP-256",
@@ -46,7 +45,6 @@ UNBUILT = {
     "initiate_login_uri": "https://app.example/login",
     "introspection_encrypted_response_alg": "RSA-OAEP-256",
     "introspection_encrypted_response_enc": "A128GCM",
-    "introspection_signed_response_alg": "RS256",
     "jwks": "{}",
     "jwks_uri": "https://app.example/jwks",
     "profile": "fapi2-security",

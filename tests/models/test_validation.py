@@ -180,7 +180,7 @@ class TestClient:
             {"require_pushed_authorization_requests": True},
             {"require_signed_request_object": True},
             {"tls_client_certificate_bound_access_tokens": True},
-            {"access_token_type": "reference"},
+            {"introspection_encrypted_response_alg": "RSA-OAEP-256"},
             {"subject_type": "pairwise"},
             {"profile": "fapi2"},
             {"id_token_encrypted_response_alg": "RSA-OAEP"},
