@@ -14,11 +14,12 @@ from identityserver import jose
 from identityserver.conf import options
 from identityserver.errors import InsufficientScope, InvalidRequest, InvalidToken, ProtocolError
 from identityserver.models import Subject
+from identityserver.tokens.live import UnknownToken, live_reference_token
 from identityserver.tokens.verify import AccessTokenClaims, verify_access_token
 
 
 class ResourceServerValidator(OAuth2Validator):
-    """Accepts access tokens of this provider without a query, and those that DOT issued as DOT does.
+    """Accepts access tokens of this provider, a JWT without a query, and those that DOT issued as DOT does.
 
     For ``OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"]``. Whatever bears our issuer is judged here alone: DOT
     knows neither audience nor ``cnf``, and takes an ID token for a bearer token.
@@ -28,13 +29,15 @@ class ResourceServerValidator(OAuth2Validator):
         """Whether ``token`` opens a resource that needs ``scopes``; if so, ``request`` says for whom."""
         try:
             _refuse_query(request)
-            if token is None or not _is_ours(token):
+            if token is None or not _may_be_ours(token):
                 return bool(super().validate_bearer_token(token, scopes, request))
-            claims = accepted_claims(token, scopes or ())
+            claims, user = accepted(token, scopes or ())
+        except UnknownToken:
+            return bool(super().validate_bearer_token(token, scopes, request))
         except ProtocolError as error:
             request.oauth2_error = _challenge(error, scopes or ())
             return False
-        access_token = _unsaved_access_token(claims)
+        access_token = _unsaved_access_token(claims, user)
         request.client = access_token.application
         request.user = access_token.user
         request.scopes = sorted(claims.scopes)
@@ -46,19 +49,32 @@ class ResourceServerValidator(OAuth2Validator):
         return self.validate_bearer_token(token, scopes, request)
 
 
-def accepted_claims(token: str, scopes: Collection[str]) -> AccessTokenClaims:
+def accepted(token: str, scopes: Collection[str]) -> tuple[AccessTokenClaims, Any]:
     """What an access token of ours says, if it is good for an API of this deployment that needs ``scopes``.
 
+    Returns:
+        The claims, and their user, who is looked up when first asked for; ``None`` for a client of its own.
+
     Raises:
+        UnknownToken: it may be anything but a token of ours.
         InvalidToken: it is not valid, for another audience, or bound to a key.
         InsufficientScope: it lacks one of ``scopes``.
     """
-    claims = verify_access_token(token, audiences=options().resource_server_audiences or (options().issuer,))
+    claims, user = _verified(token, options().resource_server_audiences or (options().issuer,))
     if claims.confirmation is not None:  # without its proof it is a stolen one (RFC 9449 §7.2, RFC 8705 §3)
         raise InvalidToken("The access token is bound to a key, and here only bearer tokens are accepted.")
     if not claims.scopes.issuperset(scopes):
         raise InsufficientScope("The access token lacks a scope.")
-    return claims
+    return claims, user
+
+
+def _verified(token: str, audiences: Collection[str]) -> tuple[AccessTokenClaims, Any]:
+    """A JWT by its signature alone; a reference token by its row, with which its user comes."""
+    if _is_jwt(token):
+        claims = verify_access_token(token, audiences=audiences)
+        return claims, _user_of(claims.subject) if claims.subject is not None else None
+    live = live_reference_token(token, audiences=audiences)
+    return live.token, live.user if live.token.subject is not None else None
 
 
 def _refuse_query(request: Any) -> None:
@@ -67,7 +83,14 @@ def _refuse_query(request: Any) -> None:
         raise InvalidRequest("An access token belongs in the Authorization header.")
 
 
-def _is_ours(token: str) -> bool:
+def _is_jwt(token: str) -> bool:
+    return "." in token
+
+
+def _may_be_ours(token: str) -> bool:
+    """A JWT says so; of a handle the database must be asked."""
+    if not _is_jwt(token):
+        return True
     try:
         return jose.parse(token).claims.get("iss") == options().issuer
     except jose.InvalidJws:
@@ -80,7 +103,7 @@ def _challenge(error: ProtocolError, scopes: Collection[str]) -> dict[str, str]:
     return {**challenge, "scope": " ".join(scopes)} if isinstance(error, InsufficientScope) else challenge
 
 
-def _unsaved_access_token(claims: AccessTokenClaims) -> Any:
+def _unsaved_access_token(claims: AccessTokenClaims, user: Any) -> Any:
     """The token as DOT's classes read it. It cannot be saved: its application is not.
 
     ``claims`` on it holds everything that was signed; its text stays out of it, and so out of logs.
@@ -93,8 +116,8 @@ def _unsaved_access_token(claims: AccessTokenClaims) -> Any:
         scope=" ".join(sorted(claims.scopes)),
         resource=list(claims.audience),
     )
-    if claims.subject is not None:  # through the descriptor it would be looked up now, to see its class
-        model._meta.get_field("user").set_cached_value(access_token, _user_of(claims.subject))
+    if user is not None:  # through the descriptor it would be looked up now, to see its class
+        model._meta.get_field("user").set_cached_value(access_token, user)
     access_token.claims = claims.claims
     return access_token
 

@@ -22,6 +22,10 @@ from identityserver.tokens.verify import AccessTokenClaims, checked_claims, veri
 REVOKED = "revoked_token"
 
 
+class UnknownToken(InvalidToken):
+    """What was presented is no reference token that there is; it may be anything."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LiveToken:
     """An access token that is good at this moment.
@@ -63,10 +67,15 @@ def live_token(value: str, *, audiences: Collection[str] | None = None) -> LiveT
 
 
 def live_reference_token(value: str, *, audiences: Collection[str] | None = None) -> LiveToken:
-    """The same for reference tokens alone."""
+    """The same for reference tokens alone.
+
+    Raises:
+        UnknownToken: there is no such token.
+        InvalidToken: as above.
+    """
     row = _REFERENCES.filter(digest=digests.digest(value)).first() if len(value) == digests.LENGTH else None
     if row is None:
-        raise InvalidToken("The access token is unknown.")
+        raise UnknownToken("The access token is unknown.")
     token = checked_claims(row.claims, audiences=audiences)
     _check(row, row.grant, token)
     return LiveToken(token=token, client_pk=row.client_id, grant=row.grant, reference_pk=row.pk)
