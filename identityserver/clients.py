@@ -40,7 +40,7 @@ def judge_client(client_id: str, judge: Callable[[Client | None], T]) -> T:
     try:
         return judge(cached)
     except ProtocolError as refusal:
-        if isinstance(refusal, InvalidClient) and _ways_in(client_id) == _ways_in_of(cached):
+        if refusal.is_ordinary or (isinstance(refusal, InvalidClient) and _ways_in(client_id) == _ways_in_of(cached)):
             raise
         fresh = _clients.load(client_id, lambda: _usable(client_id))
         if fresh is not None and _fingerprint(fresh) == _fingerprint(cached):

@@ -80,9 +80,30 @@ class Options:
         60, "Failed client authentications per client_id and address before 429 answers them; 0 sets no limit."
     )
 
+    # Devices
+    device_polling_interval: timedelta = option(
+        timedelta(seconds=5),
+        "How long a device waits between polls; one that does not is told to, and waits five seconds longer each time.",
+        spec="RFC 8628 §3.2, §3.5",
+    )
+    device_requests_per_minute: int = option(
+        60, "Device authorization requests per client_id and address before 429 answers them; 0 sets no limit."
+    )
+    user_code_attempts: int = option(
+        5,
+        "Wrong user codes per person in five minutes, and four times as many per address, before a wait; "
+        "0 sets no limit.",
+        spec="RFC 8628 §5.1",
+    )
+
     # Lifetimes; a client may set its own
     authorization_code_lifetime: timedelta = option(
         timedelta(seconds=60), "How long an authorization code may be redeemed.", spec="RFC 6749 §4.1.2"
+    )
+    device_code_lifetime: timedelta = option(
+        timedelta(minutes=5),
+        "How long a person has to allow a device, and the device to fetch its tokens.",
+        spec="RFC 8628 §3.2",
     )
     access_token_lifetime: timedelta = option(
         timedelta(hours=1), "How long an access token is valid.", spec="RFC 6749 §5.1"
@@ -153,6 +174,82 @@ class Options:
         "",
         "Dotted path of a callable (user) -> str giving a new user's sub; it must never give one value to two users.",
         spec="OpenID Connect Core §8",
+    )
+
+    # Grant types
+    optional_grant_types: tuple[str, ...] = option(
+        (),
+        "Grant types that are off unless they are named here: "
+        "urn:ietf:params:oauth:grant-type:jwt-bearer (assertions of trusted issuers) and password (discouraged).",
+        spec="RFC 7523 §2.1, RFC 6749 §4.3, RFC 9700 §2.4",
+    )
+    extension_grant_types: Mapping[str, Any] = option(
+        _NOTHING,
+        'Grant types of the site\'s own: {"https://example.com/grants/voucher": "dotted.path"}. Each name is an '
+        "absolute URI, each path a class or an instance with the method authorize(request) -> Authorization "
+        "(identityserver.grant_types.TokenGrant).",
+        spec="RFC 6749 §4.5",
+    )
+    jwt_bearer_assertion_lifetime: timedelta = option(
+        timedelta(minutes=5),
+        "How far ahead the exp of an assertion of a trusted issuer may be.",
+        spec="RFC 7523 §3",
+    )
+    token_exchange_policy: str = option(
+        "",
+        "Dotted path of a TokenExchangePolicy (identityserver.grant_types.token_exchange) that may narrow or refuse "
+        "an exchange of tokens.",
+        spec="RFC 8693 §2.1",
+    )
+
+    # Clients that register themselves
+    registration: str = option(
+        "off",
+        'Who may register clients at connect/register: nobody ("off"), whoever has an initial access token '
+        '("initial_access_token"), or anybody ("open").',
+        spec="RFC 7591 §3",
+    )
+    registration_limit_per_hour: int = option(
+        20,
+        "Registrations, and changes of registrations, per address without an initial access token before 429 answers "
+        "them; 0 sets no limit.",
+        spec="RFC 7591 §5",
+    )
+    registration_policy: str = option(
+        "",
+        "Dotted path of a RegistrationPolicy (identityserver.registration.policy) that may change the metadata of a "
+        "client, or refuse it, whenever it registers or changes its registration.",
+        spec="RFC 7591 §2",
+    )
+    registration_grant_types: tuple[str, ...] = option(
+        (
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ),
+        "The grant types that clients may register for themselves.",
+        spec="RFC 7591 §2",
+    )
+    registration_scopes: tuple[str, ...] = option(
+        (),
+        "API scopes, and identity resources beside the standard ones, that clients may register for themselves.",
+        spec="RFC 7591 §2",
+    )
+    registration_require_pkce: bool = option(
+        False,
+        "Require PKCE of clients that register themselves and authenticate; it is always required of those that "
+        "do not.",
+        spec="RFC 9700 §2.1.1",
+    )
+    registration_require_consent: bool = option(
+        True, "Ask people before a client that registered itself gets anything; their choice is remembered."
+    )
+    registration_secret_lifetime: timedelta = option(
+        timedelta(0),
+        "How long the secret of a client that registered itself is good; zero means for ever. A client gets the next "
+        "one when it replaces its registration in the second half of that time, or later.",
+        spec="RFC 7591 §3.2.1",
     )
 
     # APIs in this deployment

@@ -4,7 +4,8 @@ Raised anywhere and converted in three places only: to JSON by ``endpoints/base.
 an error page by ``endpoints/authorization.py``, and to an error page by ``pages/base.py``. An error is its
 class; the text says what to fix.
 
-Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6, RFC 8707 §2.
+Sources: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6, RFC 8628 §3.5,
+RFC 8707 §2.
 """
 
 import re
@@ -31,6 +32,9 @@ class ProtocolError(Exception):
     status: ClassVar[int] = 400
     clause: ClassVar[str] = "RFC 6749 §5.2"
     remedy: ClassVar[str] = "Compare the request with the client's registration."
+
+    #: Whether it is a step of a flow that goes well, so that staff have nothing to hear of.
+    is_ordinary: ClassVar[bool] = False
 
     #: Seconds after which another try makes sense, where it does (RFC 9110 §10.2.3).
     retry_after: int | None = None
@@ -240,6 +244,37 @@ class SlowDown(ProtocolError):
     def __init__(self, description: str = "", *, retry_after: int, detail: str = "") -> None:
         super().__init__(description, detail=detail)
         self.retry_after = retry_after
+
+
+class AuthorizationPending(ProtocolError):
+    """Nobody has decided yet; the client polls again."""
+
+    code = "authorization_pending"
+    clause = "RFC 8628 §3.5"
+    remedy = "Nothing to mend: a person has yet to answer."
+    is_ordinary = True
+
+
+class PollingTooFast(AuthorizationPending):
+    """Nobody has decided yet, and the client polls more often than it was told; from now on it waits longer."""
+
+    code = "slow_down"
+    remedy = "The client must wait for its interval between polls, and five seconds more after each slow_down."
+
+
+class ExpiredToken(ProtocolError):
+    """The device code has expired before anybody allowed it."""
+
+    code = "expired_token"
+    clause = "RFC 8628 §3.5"
+    remedy = "Start again on the device."
+
+
+class RefusedByUser(AccessDenied):
+    """The user said no, which a poll is told by the status of the token endpoint (RFC 6749 §5.2)."""
+
+    status = 400
+    clause = "RFC 8628 §3.5"
 
 
 class TemporarilyUnavailable(ProtocolError):

@@ -3,6 +3,7 @@
 from identityserver.endpoints import discovery
 from identityserver.endpoints.authorization import AuthorizationEndpoint, ResumeEndpoint
 from identityserver.endpoints.base import ProtocolEndpoint
+from identityserver.endpoints.device_authorization import DeviceAuthorizationEndpoint
 from identityserver.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint, OAuthMetadataEndpoint
 from identityserver.endpoints.end_session import EndSessionEndpoint
 from identityserver.endpoints.token import TokenEndpoint
@@ -13,6 +14,7 @@ ENDPOINTS: tuple[type[ProtocolEndpoint], ...] = (
     AuthorizationEndpoint,
     ResumeEndpoint,
     TokenEndpoint,
+    DeviceAuthorizationEndpoint,
     UserInfoEndpoint,
     EndSessionEndpoint,
     DiscoveryEndpoint,

@@ -9,7 +9,7 @@ from django.db import router, transaction
 from django.dispatch import Signal
 
 from identityserver.errors import InvalidGrant
-from identityserver.models import AuthorizationCode, Client, Grant, RefreshToken
+from identityserver.models import AuthorizationCode, Client, DeviceRequest, Grant, RefreshToken
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.reference_token import with_reference_token
@@ -57,7 +57,7 @@ def redeemed(redeem: Callable[[TokenRequest], Authorization], request: TokenRequ
         raise
 
 
-def check_still_good(holder: AuthorizationCode | RefreshToken, client: Client, now: datetime) -> None:
+def check_still_good(holder: AuthorizationCode | DeviceRequest | RefreshToken, client: Client, now: datetime) -> None:
     """Nothing has happened since that takes its worth away; all of it but groups was read in one statement.
 
     Raises:
@@ -65,6 +65,8 @@ def check_still_good(holder: AuthorizationCode | RefreshToken, client: Client, n
             is in a group that may use the client.
     """
     grant = holder.grant
+    if grant is None:
+        raise InvalidGrant("The grant is gone.")
     if holder.expires <= now or grant.expires <= now:
         raise InvalidGrant("It has expired.")
     if grant.revoked_at is not None:

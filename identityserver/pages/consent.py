@@ -17,13 +17,9 @@ from identityserver import signals
 from identityserver.authorization.interaction import AskConsent, asked_every_time
 from identityserver.models import UserSession
 from identityserver.pages.authorization import AuthorizationPage
-from identityserver.pages.permissions import Permission, access_permissions, identity_permissions, offline_permission
-from identityserver.vocabulary import ClientSource
+from identityserver.pages.permissions import chosen, is_verified, shown_permissions
 from identityserver.web import pending
 from identityserver.web.session import current_session
-
-#: Clients that registered themselves: nobody here has looked at them.
-_UNVERIFIED = frozenset({ClientSource.DCR, ClientSource.CIMD})
 
 
 class ConsentPage(AuthorizationPage):
@@ -64,8 +60,7 @@ class ConsentPage(AuthorizationPage):
 
     def allow(self, request: HttpRequest) -> HttpResponse:
         """Record what is allowed; nothing at all is no permission."""
-        chosen, new = request.POST.getlist("scopes"), self.needed.new
-        scopes = [scope for scope in new.scopes if scope in chosen or scope in new.required]
+        scopes = chosen(self.needed.new, request.POST.getlist("scopes"))
         remember = self.can_remember and "remember" in request.POST
         if not scopes:
             self.problem = _("Choose what to allow, or deny it all.")
@@ -83,11 +78,10 @@ class ConsentPage(AuthorizationPage):
         context = {
             "title_parts": [_("Allow access"), self.client.name],
             "client": self.client,
-            "verified": self.asked.client.source not in _UNVERIFIED,
+            "verified": is_verified(self.asked.client),
             "account": user.get_username(),
             "knows_you": bool(self.needed.known.scopes),
-            "identity_items": _ticked(identity_permissions(new, user), ticked),
-            "api_items": _ticked([*access_permissions(new), *offline_permission(new)], ticked),
+            **shown_permissions(new, user, ticked),
             "can_remember": self.can_remember,
             "some_asked_every_time": not asked_every_time(self.asked).isdisjoint(new.scopes),
             "remember": remember,
@@ -114,7 +108,3 @@ class ConsentPage(AuthorizationPage):
 
 
 url = path("account/consent", ConsentPage.as_view(), name=ConsentPage.name)
-
-
-def _ticked(permissions: list[Permission], scopes: Collection[str]) -> list[tuple[Permission, bool]]:
-    return [(permission, permission.required or permission.name in scopes) for permission in permissions]

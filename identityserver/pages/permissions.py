@@ -4,7 +4,7 @@ Texts of the site's own rows go before these; the standard scopes have translati
 §5.4, §11), so that a new site has words in every language.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +14,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from identityserver.models import IdentityResource
+from identityserver.models import Client, IdentityResource
 from identityserver.scopes import Resources
 from identityserver.tokens.claims import claims_of, scope_claims
-from identityserver.vocabulary import Scope
+from identityserver.vocabulary import ClientSource, Scope
+
+#: Clients that registered themselves: nobody here has looked at them.
+_UNVERIFIED = frozenset({ClientSource.DCR, ClientSource.CIMD})
 
 Shared = tuple[tuple[str, str], ...]
 
@@ -39,6 +42,23 @@ class Permission:
     required: bool = False
     emphasize: bool = False
     claims: Shared = ()
+
+
+def is_verified(client: Client) -> bool:
+    """Whether somebody here has registered the client."""
+    return client.source not in _UNVERIFIED
+
+
+def shown_permissions(resources: Resources, user: AbstractBaseUser, ticked: Collection[str]) -> dict[str, Any]:
+    """The two groups that ``includes/permissions.html`` shows, each line with whether it is ticked."""
+    access = [*access_permissions(resources), *offline_permission(resources)]
+    groups = {"identity_items": identity_permissions(resources, user), "api_items": access}
+    return {name: [(item, item.required or item.name in ticked) for item in items] for name, items in groups.items()}
+
+
+def chosen(resources: Resources, ticked: Collection[str]) -> list[str]:
+    """The scopes among those asked for that were left ticked, or cannot be left out."""
+    return [scope for scope in resources.scopes if scope in ticked or scope in resources.required]
 
 
 def identity_permissions(resources: Resources, user: AbstractBaseUser) -> list[Permission]:

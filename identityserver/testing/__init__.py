@@ -6,6 +6,6 @@ HTTP and nothing else.
 
 from identityserver.testing.browser import Browser, Page
 from identityserver.testing.clock import Clock
-from identityserver.testing.relying_party import RelyingParty, TokenResponse
+from identityserver.testing.relying_party import DeviceAuthorizationResponse, RelyingParty, TokenResponse
 
-__all__ = ["Browser", "Clock", "Page", "RelyingParty", "TokenResponse"]
+__all__ = ["Browser", "Clock", "DeviceAuthorizationResponse", "Page", "RelyingParty", "TokenResponse"]

@@ -39,6 +39,10 @@ class Browser:
         """Sign out on the logout page."""
         return self.open(reverse("identityserver:logout")).submit(logout="yes")
 
+    def enter_user_code(self, user_code: str) -> "Page":
+        """Type the code that a device shows; ``allow()`` or ``deny()`` on the page that follows."""
+        return self.open(reverse("identityserver:device")).submit(user_code=user_code)
+
     def submit(self, url: str, fields: dict[str, Any]) -> "Page":
         """Post a form."""
         return self._follow(self.http.post(url, fields), url)
@@ -69,11 +73,11 @@ class Page:
         return self.submit(username=username, password=password, login="yes")
 
     def allow(self, *scopes: str) -> "Page":
-        """Allow everything on the consent page, or only ``scopes``."""
+        """Allow everything on the consent page or that of a device, or only ``scopes``."""
         return self.submit(allow="yes", **({"scopes": list(scopes)} if scopes else {}))
 
     def deny(self) -> "Page":
-        """Refuse on the consent page."""
+        """Refuse there."""
         return self.submit(allow="no")
 
     def submit(self, **fields: Any) -> "Page":

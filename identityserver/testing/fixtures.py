@@ -123,6 +123,21 @@ def web_app(signing_keys: None) -> RelyingParty:
 
 
 @pytest.fixture
+def television(signing_keys: None) -> RelyingParty:
+    """A public client on a device without a browser, for :meth:`RelyingParty.device_authorization`."""
+    return RelyingParty(
+        scopes="openid profile email offline_access",
+        name="Television",
+        application_type=ApplicationType.NATIVE.value,
+        token_endpoint_auth_method=AuthMethod.NONE.value,
+        allowed_grant_types=[GrantType.DEVICE_CODE.value, GrantType.REFRESH_TOKEN.value],
+        response_types=[],
+        redirect_uris=[],
+        post_logout_redirect_uris=[],
+    )
+
+
+@pytest.fixture
 def api(db: None) -> ApiResource:
     """An API ``https://api.example`` with the scopes ``notes.read`` and ``notes.write``."""
     resource = ApiResource.objects.create(name="https://api.example", display_name="Notes")

@@ -1,9 +1,10 @@
-"""A relying party: makes requests and reads answers as a client does (RFC 6749, RFC 7636, OpenID Connect Core)."""
+"""A relying party: makes requests and reads answers as a client does (RFC 6749, 7636 and 8628, OpenID Connect Core)."""
 
 import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -56,6 +57,25 @@ class TokenResponse:
     def access_token_claims(self) -> dict[str, Any]:
         """The claims of a JWT access token."""
         return decoded(self.access_token)
+
+
+class DeviceAuthorizationResponse(TokenResponse):
+    """The answer of the device authorization endpoint (RFC 8628 §3.2)."""
+
+    @property
+    def device_code(self) -> str:
+        """What the device polls with."""
+        return str(self.members["device_code"])
+
+    @property
+    def user_code(self) -> str:
+        """What the device shows."""
+        return str(self.members["user_code"])
+
+    @property
+    def verification_uri_complete(self) -> str:
+        """Where a person may confirm without typing the code."""
+        return str(self.members["verification_uri_complete"])
 
 
 class RelyingParty:
@@ -141,8 +161,19 @@ class RelyingParty:
         """Ask for a token of its own."""
         return self.token(**{"grant_type": GrantType.CLIENT_CREDENTIALS.value, **changes})
 
+    def device_authorization(self, **changes: str | None) -> DeviceAuthorizationResponse:
+        """Ask for a device code and a user code; ``Browser.enter_user_code`` goes on with it."""
+        return DeviceAuthorizationResponse(self._post("device_authorization", {"scope": self.scope, **changes}))
+
+    def poll(self, device_code: str, **changes: str | None) -> TokenResponse:
+        """Ask whether a person has allowed the device."""
+        return self.token(**{"grant_type": GrantType.DEVICE_CODE.value, "device_code": device_code, **changes})
+
     def token(self, **parameters: str | None) -> TokenResponse:
         """A token request, authenticated by the registered method."""
+        return TokenResponse(self._post("token", parameters))
+
+    def _post(self, endpoint: str, parameters: Mapping[str, str | None]) -> Any:
         form = {name: value for name, value in parameters.items() if value is not None}
         headers = {}
         match self.row.token_endpoint_auth_method:
@@ -152,8 +183,8 @@ class RelyingParty:
                 form = {"client_id": self.client_id, "client_secret": self.secret, **form}
             case _:
                 form = {"client_id": self.client_id, **form}
-        url = reverse("identityserver:token")
-        return TokenResponse(self.http.post(url, urlencode(form), content_type=FORM, headers=headers))
+        url = reverse(f"identityserver:{endpoint}")
+        return self.http.post(url, urlencode(form), content_type=FORM, headers=headers)
 
     def userinfo(self, access_token: str) -> Any:
         """The UserInfo response."""

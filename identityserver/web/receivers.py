@@ -215,6 +215,33 @@ def store_refresh_token_replayed(client: Client, grant_id: object, **_: Any) -> 
     store(happened("refresh_token_replayed", _of_replay(client, grant_id, "RFC 9700 §4.14.2"), failed=True))
 
 
+@receiver(signals.device_code_replayed)
+def store_device_code_replayed(client: Client, grant_id: object, **_: Any) -> None:
+    """A device code was used twice."""
+    store(happened("device_code_replayed", _of_replay(client, grant_id, "RFC 8628 §3.5"), failed=True))
+
+
+@receiver(signals.user_code_failed)
+def store_user_code_failed(session: UserSession, reason: str, request: HttpRequest, **_: Any) -> None:
+    """RFC 8628 §5.1: somebody mistypes a user code, or guesses."""
+    said = {"code": reason, "clause": "RFC 8628 §5.1", **_of_session(session)}
+    store_sparingly(happened("user_code_failed", said, failed=True, request=request))
+
+
+@receiver(signals.signing_key_changed)
+def store_signing_key_changed(key: SigningKey, change: str, **_: Any) -> None:
+    """A signing key took over ahead of its time, was retired, revoked or deleted."""
+    detail = f"{key.algorithm} {key.kid}: signs {key.activates_at.isoformat()} to {key.retires_at.isoformat()}"
+    store(happened(f"signing_key_{change}", {"detail": detail, "clause": "OpenID Connect Core §10.1.1"}))
+
+
+@receiver(signals.cleaned_up)
+def store_cleaned_up(counts: Mapping[str, int], complete: bool, **_: Any) -> None:
+    """``identityserver_clean_up`` has run; the last one of these says when."""
+    said = ", ".join(f"{name}: {count}" for name, count in counts.items() if count) or "nothing to delete"
+    store(happened("cleaned_up", {"code": "complete" if complete else "limit", "detail": said}))
+
+
 @receiver(signals.client_unusable)
 def store_client_unusable(client_id: str, reason: str, **_: Any) -> None:
     """A client's row does not describe a client that can be served."""
@@ -227,6 +254,8 @@ def store_request_refused(
     error: ProtocolError, endpoint: str, client_id: str, request: HttpRequest | None = None, **_: Any
 ) -> None:
     """What the client was told, and for staff why, under the reference that the client was given."""
+    if error.is_ordinary:
+        return
     said = {
         "reference": error.reference,
         "client": client_id,
