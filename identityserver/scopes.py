@@ -119,6 +119,22 @@ def resolve_granted(client: Client, scopes: Iterable[str], indicators: Iterable[
     )
 
 
+def still_allowed(client: Client, scopes: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``scopes``, granted before, that the client may still have."""
+    return tuple(scope for scope in scopes if _is_allowed(client, scope))
+
+
+def _is_allowed(client: Client, name: str) -> bool:
+    if name in client.identity_scopes:
+        return True
+    if name == Scope.OFFLINE_ACCESS:
+        return client.allow_offline_access
+    try:
+        return bool(_access_scope(client, name))
+    except InvalidScope:
+        return False
+
+
 def algorithm_for(apis: Iterable[ApiResource]) -> str:
     """The algorithm that every one of ``apis`` can verify: the server's own, or else the first they share.
 

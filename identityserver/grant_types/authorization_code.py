@@ -9,12 +9,17 @@ from identityserver.digests import digest
 from identityserver.errors import InvalidGrant
 from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
 from identityserver.models import AuthorizationCode, Client, Grant
+from identityserver.models.grants import HOLDER_RELATIONS
+from identityserver.models.prepared import Parameter, Select, Update
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import new_refresh_token
 from identityserver.vocabulary import GrantType
 
-_CODES = AuthorizationCode.objects.with_circumstances()
+_TAKE = Update(
+    AuthorizationCode.objects.filter(digest=Parameter("digest"), consumed_at=None), consumed_at=Parameter("now")
+)
+_FIND = Select(AuthorizationCode.objects.with_circumstances().filter(digest=Parameter("digest")), *HOLDER_RELATIONS)
 
 
 class _Replayed(Replayed):
@@ -34,8 +39,8 @@ class AuthorizationCodeGrant:
 
 def _redeem(request: TokenRequest) -> Authorization:
     now, code_digest = timezone.now(), digest(request.parameters["code"])
-    taken = AuthorizationCode.objects.filter(digest=code_digest, consumed_at=None).update(consumed_at=now)
-    code = _CODES.filter(digest=code_digest).first()
+    taken = _TAKE.run(digest=code_digest, now=now)
+    code = _FIND.first(digest=code_digest)
     if code is None:
         raise InvalidGrant("The code is unknown.")
     _check_binding(code, request.client, request.parameters)

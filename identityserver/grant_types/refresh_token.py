@@ -7,6 +7,7 @@ Every use begins by updating the grant, so that uses of one family follow each o
 
 from datetime import datetime
 
+from django.db.models import Case, When
 from django.utils import timezone
 
 from identityserver import scopes, signals
@@ -15,11 +16,29 @@ from identityserver.digests import digest
 from identityserver.errors import InvalidGrant, InvalidScope
 from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
 from identityserver.models import Client, Grant, RefreshToken
+from identityserver.models.grants import HOLDER_RELATIONS
+from identityserver.models.prepared import Parameter, Select, Update
 from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import expiry, new_refresh_token
 from identityserver.vocabulary import GrantType
 
-_TOKENS = RefreshToken.objects.with_circumstances()
+# The write comes first and locks the family; an unknown token updates nothing.
+_LOCK = Update(
+    Grant.objects.filter(
+        pk__in=RefreshToken.objects.filter(digest=Parameter("digest")).values("grant"), client_id=Parameter("client")
+    ),
+    last_used=Parameter("now"),
+)
+_FIND = Select(
+    RefreshToken.objects.with_circumstances().filter(digest=Parameter("digest"), grant__client_id=Parameter("client")),
+    *HOLDER_RELATIONS,
+)
+# Of its generation the token itself is used, and its siblings are superseded by it.
+_CONSUME = Update(
+    RefreshToken.objects.filter(grant_id=Parameter("grant"), generation=Parameter("generation"), consumed_at=None),
+    consumed_at=Parameter("now"),
+    superseded_at=Case(When(pk=Parameter("token"), then=None), default=Parameter("now")),
+)
 
 
 class _Replayed(Replayed):
@@ -40,10 +59,8 @@ class RefreshTokenGrant:
 def _use(request: TokenRequest) -> Authorization:
     now, client = timezone.now(), request.client
     token_digest = digest(request.parameters["refresh_token"])
-    # The write comes first and locks the family; an unknown token updates nothing.
-    holder = RefreshToken.objects.filter(digest=token_digest).values("grant")
-    Grant.objects.filter(pk__in=holder, client_id=client.pk).update(last_used=now)
-    token = _TOKENS.filter(digest=token_digest, grant__client_id=client.pk).first()
+    _LOCK.run(digest=token_digest, client=client.pk, now=now)
+    token = _FIND.first(digest=token_digest, client=client.pk)
     if token is None:
         raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
     _check_replay(token, client, now)
@@ -63,8 +80,8 @@ def _session_is_over(token: RefreshToken, now: datetime) -> bool:
 def _narrowed(grant: Grant, request: TokenRequest) -> scopes.Resources:
     """The scopes for the new access token: those granted, or fewer; never one more (RFC 6749 §6)."""
     client, parameters = request.client, request.parameters
-    still_allowed = [scope for scope in grant.scopes if _is_allowed(client, scope)]
-    granted = scopes.resolve_granted(client, still_allowed, grant.resources).permitted_to(grant.user)
+    granted = scopes.resolve_granted(client, scopes.still_allowed(client, grant.scopes), grant.resources)
+    granted = granted.permitted_to(grant.user)
     asked = parameters.words("scope")
     if not set(asked) <= set(granted.scopes):
         raise InvalidScope("A scope was not granted.", parameter="scope")
@@ -72,20 +89,9 @@ def _narrowed(grant: Grant, request: TokenRequest) -> scopes.Resources:
     return scopes.narrow_to_targets(narrowed, parameters.repeated.get("resource", ()))
 
 
-def _is_allowed(client: Client, scope: str) -> bool:
-    """Whether the client may still have a scope; one taken away since is left out, not an error."""
-    try:
-        scopes.resolve(client, [scope])
-    except InvalidScope:
-        return False
-    return True
-
-
 def _rotated(token: RefreshToken, client: Client, now: datetime) -> str:
     """A token of the next generation in place of this one."""
-    family = RefreshToken.objects.filter(grant_id=token.grant_id, generation=token.generation)
-    family.filter(pk=token.pk, consumed_at=None).update(consumed_at=now)
-    family.exclude(pk=token.pk).filter(consumed_at=None).update(consumed_at=now, superseded_at=now)
+    _CONSUME.run(grant=token.grant_id, generation=token.generation, token=token.pk, now=now)
     return new_refresh_token(token.grant, client, now, generation=token.generation + 1)
 
 

@@ -80,6 +80,10 @@ class Grant(models.Model):
         Grant.objects.revoke(self.pk, reason)
 
 
+#: What is read together with a code or a token.
+HOLDER_RELATIONS = ("grant", "grant__user")
+
+
 class HolderQuerySet(models.QuerySet[Any]):
     """Rows of a grant, read together with what their worth depends on."""
 

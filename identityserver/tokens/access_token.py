@@ -35,10 +35,12 @@ def access_token_claims(
         expires_in: seconds.
         authentication: see :func:`authentication_claims`.
     """
-    apis, issued, unique = authorization.resources.apis, int(now.timestamp()), secrets.token_urlsafe(12)
-    audience = [api.name for api in apis] or [options().issuer]
+    resources, issued, unique = authorization.resources, int(now.timestamp()), secrets.token_urlsafe(12)
+    audience = [api.name for api in resources.apis] or [options().issuer]
     claims: dict[str, Any] = {
-        **_granted_claims(authorization),
+        **({"scope": " ".join(resources.scopes)} if resources.scopes else {}),  # RFC 9068 §2.2.3
+        **(_user_claims(authorization) if resources.access and authorization.user is not None else {}),
+        **(_client_claims(authorization) if authorization.client.claims else {}),
         "iss": options().issuer,
         "sub": authorization.subject,
         "aud": audience[0] if len(audience) == 1 else audience,
@@ -60,17 +62,6 @@ def seconds_valid(authorization: Authorization, now: datetime) -> int:
     if authorization.not_after is None:
         return own
     return max(0, min(own, int((authorization.not_after - now).total_seconds())))
-
-
-def _granted_claims(authorization: Authorization) -> dict[str, Any]:
-    """The scope (RFC 9068 §2.2.3), what the APIs ask for about the user, and fixed claims of the client."""
-    resources = authorization.resources
-    claims: dict[str, Any] = {"scope": " ".join(resources.scopes)} if resources.scopes else {}
-    if resources.access and authorization.user is not None:
-        claims.update(_user_claims(authorization))
-    if authorization.client.claims:
-        claims.update(_client_claims(authorization))
-    return claims
 
 
 def authentication_claims(authorization: Authorization) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from django.utils import timezone
 
 from identityserver import digests
 from identityserver.models import ReferenceToken
+from identityserver.models.prepared import Insert
 from identityserver.tokens.access_token import access_token_claims, authentication_claims, seconds_valid
 from identityserver.tokens.authorization import Authorization
+
+_ADD = Insert(ReferenceToken)
 
 
 def with_reference_token(authorization: Authorization) -> Authorization:
@@ -24,5 +27,5 @@ def with_reference_token(authorization: Authorization) -> Authorization:
         created=now,
         expires=now + timedelta(seconds=expires_in),
     )
-    ReferenceToken.objects.bulk_create([row])  # without signals, which have nothing to hear of it
+    _ADD.run(row)
     return replace(authorization, access_token=value)

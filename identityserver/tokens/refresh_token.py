@@ -4,7 +4,10 @@ from datetime import datetime
 
 from identityserver import digests
 from identityserver.models import Client, Grant, RefreshToken
+from identityserver.models.prepared import Insert
 from identityserver.vocabulary import RefreshTokenExpiration
+
+_ADD = Insert(RefreshToken)
 
 
 def new_refresh_token(grant: Grant, client: Client, now: datetime, *, generation: int = 0) -> str:
@@ -17,7 +20,7 @@ def new_refresh_token(grant: Grant, client: Client, now: datetime, *, generation
         expires=expiry(grant, client, now),
         generation=generation,
     )
-    RefreshToken.objects.bulk_create([row])  # without signals, which have nothing to hear of it
+    _ADD.run(row)
     return value
 
 
