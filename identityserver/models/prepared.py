@@ -128,10 +128,7 @@ class Select(_Statement):
             found = cursor.fetchone()
         if found is None:
             return None
-        row, connection = list(found), compiled.connection
-        for place, convert, expression in compiled.converters:
-            row[place] = convert(row[place], expression, connection)
-        return self._assembled(row, connection.alias)
+        return self._assembled(_converted(found, compiled), compiled.connection.alias)
 
     def _assembled(self, row: list[Any], alias: str) -> Any:
         instances: dict[str, Any] = {}
@@ -149,12 +146,25 @@ class Select(_Statement):
 
     def _compile(self, connection: Any) -> _Compiled:
         columns = [f"{part.path}__{name}" if part.path else name for part in self._parts for name in part.names]
-        query = self._queryset.values_list(*columns, *self._annotations)[:1].query
-        compiler: Any = query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
-        converters = compiler.get_converters([column[0] for column in compiler.select])
-        flat = [(place, convert, expression) for place, (all_, expression) in converters.items() for convert in all_]
-        return _Compiled(connection, sql, partial(_bound, parameters, connection), flat)
+        return _compiled_query(self._queryset.values_list(*columns, *self._annotations)[:1].query, connection)
+
+
+class Values(_Statement):
+    """The first row of ``queryset.values_list(*names)``: for whom a few columns of a wide table are enough."""
+
+    def __init__(self, queryset: "models.QuerySet[Any]", *names: str) -> None:
+        super().__init__(queryset.model)
+        self._queryset = queryset.values_list(*names)[:1]
+
+    def first(self, **values: Any) -> Any:
+        """The columns, or ``None``."""
+        cursor, compiled = self._execute(values)
+        with cursor:
+            found = cursor.fetchone()
+        return found and tuple(_converted(found, compiled))
+
+    def _compile(self, connection: Any) -> _Compiled:
+        return _compiled_query(self._queryset.query, connection)
 
 
 class _Part:
@@ -172,6 +182,22 @@ def _related(model: Any, path: str) -> type[models.Model]:
     for name in path.split("__") if path else ():
         model = model._meta.get_field(name).related_model
     return model  # type: ignore[no-any-return]
+
+
+def _compiled_query(query: Any, connection: Any) -> _Compiled:
+    compiler = query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    converters = compiler.get_converters([column[0] for column in compiler.select])
+    flat = [(place, convert, expression) for place, (all_, expression) in converters.items() for convert in all_]
+    return _Compiled(connection, sql, partial(_bound, parameters, connection), flat)
+
+
+def _converted(found: Sequence[Any], compiled: _Compiled) -> list[Any]:
+    """The columns of a row as Python knows them."""
+    row = list(found)
+    for place, convert, expression in compiled.converters:
+        row[place] = convert(row[place], expression, compiled.connection)
+    return row
 
 
 def _bound(parameters: Sequence[Any], connection: Any, values: dict[str, Any]) -> list[Any]:

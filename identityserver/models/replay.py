@@ -19,13 +19,9 @@ class UsedIdentifierManager(models.Manager["UsedIdentifier"]):
         winner is the caller whose own random mark is then found in the row.
         """
         mark = digests.new_handle()
-        key = _key(purpose, issuer, identifier)
+        key = {"purpose": purpose, "issuer": digests.digest(issuer), "digest": digests.digest(identifier)}
         self.bulk_create([UsedIdentifier(**key, expires=expires, mark=mark)], ignore_conflicts=True)
         return self.filter(**key, mark=mark).exists()
-
-    def uses_of(self, purpose: str, issuer: str, identifier: str) -> "models.QuerySet[UsedIdentifier]":
-        """The row of ``identifier`` where it has been accepted; to be asked within another statement."""
-        return self.filter(**_key(purpose, issuer, identifier))
 
 
 class UsedIdentifier(models.Model):
@@ -48,7 +44,3 @@ class UsedIdentifier(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.digest}"
-
-
-def _key(purpose: str, issuer: str, identifier: str) -> dict[str, str]:
-    return {"purpose": purpose, "issuer": digests.digest(issuer), "digest": digests.digest(identifier)}

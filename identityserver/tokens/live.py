@@ -16,6 +16,7 @@ from identityserver import digests
 from identityserver.conf import options
 from identityserver.errors import InvalidToken
 from identityserver.models import Client, Grant, ReferenceToken, UsedIdentifier
+from identityserver.models.prepared import Parameter, Select, Values
 from identityserver.tokens.verify import AccessTokenClaims, checked_claims, verify_access_token
 
 #: The purpose under which the ``jti`` of a revoked JWT is kept until it expires.
@@ -73,7 +74,7 @@ def live_reference_token(value: str, *, audiences: Collection[str] | None = None
         UnknownToken: there is no such token.
         InvalidToken: as above.
     """
-    row = _REFERENCES.filter(digest=digests.digest(value)).first() if len(value) == digests.LENGTH else None
+    row = _REFERENCE.first(digest=digests.digest(value)) if len(value) == digests.LENGTH else None
     if row is None:
         raise UnknownToken("The access token is unknown.")
     token = checked_claims(row.claims, audiences=audiences)
@@ -89,23 +90,33 @@ _CIRCUMSTANCES = {
     "session_expires": "session__expires",
 }
 
-_REFERENCES = ReferenceToken.objects.select_related("grant__user").annotate(
-    own_client_enabled=F("client__enabled"),
-    **{name: F(f"grant__{path}") for name, path in _CIRCUMSTANCES.items()},
+_REFERENCE = Select(
+    ReferenceToken.objects.filter(digest=Parameter("digest")).annotate(
+        own_client_enabled=F("client__enabled"), **{name: F(f"grant__{path}") for name, path in _CIRCUMSTANCES.items()}
+    ),
+    "grant",
+    "grant__user",
 )
-_GRANTS = Grant.objects.select_related("user").annotate(**{name: F(path) for name, path in _CIRCUMSTANCES.items()})
-_CLIENTS = Client.objects.filter(enabled=True).order_by()
+_OWN_CLIENT = Client.objects.filter(client_id=Parameter("client_id"), enabled=True).order_by()
+_IS_REVOKED = Exists(
+    UsedIdentifier.objects.filter(purpose=REVOKED, issuer=Parameter("issuer"), digest=Parameter("jti"))
+)
+_GRANT = Select(
+    Grant.objects.filter(pk=Parameter("grant_id"))
+    .annotate(own_client=Subquery(_OWN_CLIENT.values("pk")), is_revoked=_IS_REVOKED)
+    .annotate(**{name: F(path) for name, path in _CIRCUMSTANCES.items()})
+    .order_by(),
+    "user",
+)
+_CLIENT = Values(_OWN_CLIENT.annotate(is_revoked=_IS_REVOKED), "pk", "is_revoked")
 
 
 def _live_jwt(token: AccessTokenClaims) -> LiveToken:
     """A verified JWT with the row that says how it stands: its grant's, or else its client's."""
-    revoked = Exists(UsedIdentifier.objects.uses_of(REVOKED, token.issuer, token.jti))
-    own = _CLIENTS.filter(client_id=token.client_id)
+    jti = {"issuer": digests.digest(token.issuer), "jti": digests.digest(token.jti)}
     if token.grant_id is None:
-        client = own.annotate(is_revoked=revoked).values_list("pk", "is_revoked").first()
-        return _live_without_grant(token, client)
-    grants = _GRANTS.annotate(own_client=Subquery(own.values("pk")), is_revoked=revoked).order_by()
-    grant: Any = grants.filter(pk=token.grant_id).first()
+        return _live_without_grant(token, _CLIENT.first(client_id=token.client_id, **jti))
+    grant = _GRANT.first(grant_id=token.grant_id, client_id=token.client_id, **jti)
     if grant is None or grant.is_revoked:
         raise InvalidToken("The access token was revoked.")
     if grant.own_client is None:
