@@ -8,7 +8,7 @@ What belongs to a client lives on the client, not here.
 import dataclasses
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar, get_origin, get_type_hints
@@ -22,6 +22,7 @@ SETTING = "IDENTITYSERVER"
 
 T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_derived: list[Callable[[], None]] = []
 
 
 def option(default: T, help: str, *, spec: str = "") -> T:
@@ -78,6 +79,12 @@ class Options:
     )
     client_authentication_failures_per_minute: int = option(
         60, "Failed client authentications per client_id and address before 429 answers them; 0 sets no limit."
+    )
+    strict_assertion_audience: bool = option(
+        False,
+        "Take client assertions only where their aud is the issuer, as a string; otherwise a list, the token endpoint "
+        "and the endpoint that is called will do, too.",
+        spec="RFC 7523 §3, FAPI 2.0 Security Profile §5.3.2.1",
     )
 
     # Devices
@@ -312,6 +319,13 @@ def options() -> Options:
     return Options(**values)
 
 
+def derived(function: Callable[[], T]) -> Callable[[], T]:
+    """A function of the options alone, worked out once; again where settings change, as they do in tests."""
+    kept = functools.cache(function)
+    _derived.append(kept.cache_clear)
+    return kept
+
+
 def load(name: str) -> Any:
     """The object at the dotted path that the option ``name`` holds, or ``None`` where it is empty.
 
@@ -356,6 +370,8 @@ def _forget(*, setting: str, **_: Any) -> None:
     if setting in {SETTING, "DEBUG"}:
         options.cache_clear()
         imported.cache_clear()
+        for forget in _derived:
+            forget()
 
 
 _TYPES = get_type_hints(Options)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from identityserver.admin.base import OperationAdmin, named_client, named_user
-from identityserver.grant_types import GRANT_TYPES
+from identityserver.grant_types import served_grant_types
 from identityserver.models import Grant
 
 REVOKED_BY_STAFF = "revoked_by_staff"
@@ -48,7 +48,7 @@ class GrantKindFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The grant types of this server: asking the table would read all of it."""
-        return [(str(name), str(name)) for name in GRANT_TYPES]
+        return [(name, name) for name in served_grant_types()]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         """The grants of the chosen kind."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router, transaction
 from django.dispatch import Signal
 
@@ -16,12 +17,24 @@ from identityserver.tokens.reference_token import with_reference_token
 from identityserver.vocabulary import AccessTokenType
 
 
+class PasswordCheck(Protocol):
+    """How whoever serves the request judges passwords, within the limits on attempts."""
+
+    def __call__(self, username: str, password: str) -> AbstractBaseUser | None:
+        """The active user whose password it is, or ``None``.
+
+        Raises:
+            SlowDown: there were too many failures.
+        """
+
+
 @dataclass(frozen=True)
 class TokenRequest:
     """A token request of an authenticated client (RFC 6749 §3.2)."""
 
     client: Client
     parameters: Parameters
+    authenticate: PasswordCheck
 
 
 class Replayed(InvalidGrant):

@@ -4,7 +4,6 @@ Every failure reads the same and takes the same work (Django's backends hash for
 user signing in again keeps the user session and refreshes its ``auth_time`` (OpenID Connect Core §2).
 """
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -30,17 +29,11 @@ from identityserver.conf import options
 from identityserver.models import UserSession
 from identityserver.pages.authorization import AuthorizationPage
 from identityserver.pages.base import HostedPage
-from identityserver.web import pending, rate_limits
-from identityserver.web.address import client_address, sender_at
+from identityserver.web import attempts, pending
 from identityserver.web.reading import names
 from identityserver.web.session import current_session
 from identityserver.web.sign_in import sign_in
 
-_WINDOW = 60
-#: People behind one address who may mistype at once, as a multiple of the limit for one of them.
-_PEOPLE_PER_ADDRESS = 4
-#: Of a user name, what tells attempts apart; more than any site stores.
-_LENGTH = 1000
 #: RFC 8176: this page takes passwords, whichever backend judges them.
 _METHODS = ("pwd",)
 
@@ -100,12 +93,12 @@ class SiteLoginPage(HostedPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Sign in, unless there were too many failures."""
         form = LoginForm(request, only=self.only, data=self.credentials(request))
-        seconds = _seconds_to_wait(request, form.data.get("username", ""))
+        seconds = attempts.seconds_to_wait(request, form.data.get("username", ""))
         if seconds is not None:
             return self.refuse_for_now(request, seconds)
         if not form.is_valid():
             return self.show(request, form)
-        _take_back(request, form.data.get("username", ""))
+        attempts.take_back(request, form.data.get("username", ""))
         sign_in(request, form.get_user(), amr=_METHODS)
         return self.go_on(request)
 
@@ -212,24 +205,6 @@ url = path("account/login", login_page, name=SiteLoginPage.name)
 
 def _settled(needed: SignIn, session: UserSession | None) -> AbstractBaseUser | None:
     return session.user if needed.reauthenticate and session is not None else None
-
-
-def _seconds_to_wait(request: HttpRequest, username: str) -> int | None:
-    """Count an attempt; how long to wait where there were too many."""
-    waits = [rate_limits.allow(kind, key, limit, _WINDOW) for kind, key, limit in _limits(request, username)]
-    return max((wait for wait in waits if wait is not None), default=None)
-
-
-def _take_back(request: HttpRequest, username: str) -> None:
-    """Only failures count."""
-    for kind, key, _limit in _limits(request, username):
-        rate_limits.take_back(kind, key, _WINDOW)
-
-
-def _limits(request: HttpRequest, username: str) -> list[tuple[str, str, int]]:
-    limit, sender = options().login_attempts_per_minute, sender_at(client_address(request))
-    name = unicodedata.normalize("NFKC", username.strip()[:_LENGTH]).casefold()  # as the form reads it, in any case
-    return [("login", f"{sender} {name}", limit), ("login address", sender, limit * _PEOPLE_PER_ADDRESS)]
 
 
 def _next(request: HttpRequest) -> str:

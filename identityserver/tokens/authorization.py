@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from identityserver.models import Client, Grant
 from identityserver.scopes import Resources
-from identityserver.vocabulary import GrantType, Scope
+from identityserver.vocabulary import Scope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Authorization:
 
     Attributes:
         client: to whom tokens are issued.
-        grant_type: how it was obtained.
+        grant_type: the name of the grant type by which it was obtained.
         resources: the scopes granted and the APIs they open.
         user: who allowed it, or ``None`` where the client acts for itself.
         subject: the user's ``sub``; the client_id where there is no user (RFC 9068 §2.2).
@@ -35,7 +35,7 @@ class Authorization:
     """
 
     client: Client
-    grant_type: GrantType
+    grant_type: str
     resources: Resources
     user: AbstractBaseUser | None = None
     subject: str
