@@ -64,7 +64,7 @@ class UnsupportedMediaType(InvalidRequest):
 
     status = 415
     clause = "RFC 6749 §3.2, RFC 9110 §15.5.16"
-    remedy = "Send the parameters as application/x-www-form-urlencoded."
+    remedy = "Send the body in the media type that the description names."
 
 
 class ContentTooLarge(InvalidRequest):
@@ -233,6 +233,46 @@ class InsufficientScope(ProtocolError):
     remedy = "Ask for an access token with the scope."
 
 
+class InvalidRedirectUri(ProtocolError):
+    """A redirect URI cannot be registered."""
+
+    code = "invalid_redirect_uri"
+    clause = "RFC 7591 §3.2.2"
+    remedy = "The client's developer registers other redirect URIs, or another application_type."
+
+
+class InvalidClientMetadata(ProtocolError):
+    """A member of the client metadata is malformed, unsupported, or contradicts another."""
+
+    code = "invalid_client_metadata"
+    clause = "RFC 7591 §3.2.2"
+    remedy = "The client's developer corrects the member that the description names."
+
+
+class InvalidSoftwareStatement(ProtocolError):
+    """The software statement is malformed, or its signature is wrong."""
+
+    code = "invalid_software_statement"
+    clause = "RFC 7591 §3.2.2"
+    remedy = "Register without a software statement, or with one that the registration_policy can verify."
+
+
+class UnapprovedSoftwareStatement(ProtocolError):
+    """The software statement is of nobody whose statements count here."""
+
+    code = "unapproved_software_statement"
+    clause = "RFC 7591 §3.2.2"
+    remedy = "Register without a software statement; or have the registration_policy verify it and take it out."
+
+
+class NotOffered(InvalidRequest):
+    """The endpoint is switched off."""
+
+    status = 404
+    clause = "RFC 9110 §15.5.5"
+    remedy = "Set the option that switches the endpoint on, where it is wanted."
+
+
 class SlowDown(ProtocolError):
     """Too many attempts from one sender."""
 
@@ -285,6 +325,13 @@ class TemporarilyUnavailable(ProtocolError):
     clause = "RFC 6749 §4.1.2.1, RFC 9110 §15.6.4"
     remedy = "Look at the database and the key encryption keys; see the log for the cause."
     retry_after = 5
+
+
+class ClientKeysUnavailable(TemporarilyUnavailable):
+    """The client's jwks_uri cannot be read, so nobody can say whether the client is who it says it is."""
+
+    clause = "RFC 7591 §2, OpenID Connect Core §10.1.1"
+    remedy = "Look whether the client's jwks_uri answers with its keys, and whether outbound_* options allow it."
 
 
 class ServerError(ProtocolError):

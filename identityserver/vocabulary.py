@@ -27,6 +27,21 @@ class ResponseType(StrEnum):
     ID_TOKEN_TOKEN = "id_token token"
     CODE_ID_TOKEN_TOKEN = "code id_token token"
 
+    @property
+    def gives_code(self) -> bool:
+        """Whether the response has an authorization code."""
+        return "code" in self.split()
+
+    @property
+    def gives_id_token(self) -> bool:
+        """Whether the response has an ID token."""
+        return "id_token" in self.split()
+
+    @property
+    def gives_access_token(self) -> bool:
+        """Whether the response has an access token."""
+        return "token" in self.split()
+
 
 class ResponseMode(StrEnum):
     """OAuth 2.0 Multiple Response Types §2.1 and OAuth 2.0 Form Post Response Mode."""
@@ -143,3 +158,11 @@ class ClientSource(StrEnum):
     IMPORT = "import"
     DCR = "dcr"
     CIMD = "cimd"
+
+
+class RegistrationMode(StrEnum):
+    """Who may register a client (RFC 7591 §3); the values of the option ``registration``."""
+
+    OFF = "off"
+    INITIAL_ACCESS_TOKEN = "initial_access_token"
+    OPEN = "open"

@@ -1,6 +1,5 @@
 """Form fields of the admin."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
+
+from identityserver.models.fields import is_storable
 
 if TYPE_CHECKING:  # generic only in the stubs
     _ModelMultipleChoiceField = forms.ModelMultipleChoiceField[Any]
@@ -35,7 +36,7 @@ class StorableJSONField(forms.JSONField):
             read = super().to_python(value)
         except (ValueError, RecursionError) as error:  # a number of 5000 digits, or brackets without end
             raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": ""}) from error
-        if not _is_storable(read, _DEPTH):
+        if not is_storable(read, _DEPTH):
             raise ValidationError(_("It is nested too deeply, or holds a character or number that cannot be stored."))
         return {} if read is None else read
 
@@ -88,22 +89,3 @@ def _is_key(model: type[models.Model], value: Any) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _is_storable(value: Any, depth: int) -> bool:
-    match value:
-        case dict() | list() if not depth:
-            return False
-        case dict():
-            return all(_is_text(name) and _is_storable(member, depth - 1) for name, member in value.items())
-        case list():
-            return all(_is_storable(member, depth - 1) for member in value)
-        case str():
-            return _is_text(value)
-        case float():
-            return math.isfinite(value)
-    return True
-
-
-def _is_text(value: str) -> bool:
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

@@ -6,6 +6,7 @@ from identityserver.endpoints.base import ProtocolEndpoint
 from identityserver.endpoints.device_authorization import DeviceAuthorizationEndpoint
 from identityserver.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint, OAuthMetadataEndpoint
 from identityserver.endpoints.end_session import EndSessionEndpoint
+from identityserver.endpoints.registration import ClientConfigurationEndpoint, RegistrationEndpoint
 from identityserver.endpoints.token import TokenEndpoint
 from identityserver.endpoints.userinfo import UserInfoEndpoint
 
@@ -17,6 +18,8 @@ ENDPOINTS: tuple[type[ProtocolEndpoint], ...] = (
     DeviceAuthorizationEndpoint,
     UserInfoEndpoint,
     EndSessionEndpoint,
+    RegistrationEndpoint,
+    ClientConfigurationEndpoint,
     DiscoveryEndpoint,
     OAuthMetadataEndpoint,
     JwksEndpoint,

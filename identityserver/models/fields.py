@@ -1,5 +1,6 @@
 """Fields that the models share."""
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -88,6 +89,29 @@ class Each:
 
     def __hash__(self) -> int:
         return hash(self.judge)
+
+
+def is_storable(value: Any, depth: int) -> bool:
+    """Whether every database can store a JSON value, and every reader walk it.
+
+    That is: no NUL, no lone surrogate, no infinity, and no more than ``depth`` levels of nesting.
+    """
+    match value:
+        case dict() | list() if not depth:
+            return False
+        case dict():
+            return all(_is_text(name) and is_storable(member, depth - 1) for name, member in value.items())
+        case list():
+            return all(is_storable(member, depth - 1) for member in value)
+        case str():
+            return _is_text(value)
+        case float():
+            return math.isfinite(value)
+    return True
+
+
+def _is_text(value: str) -> bool:
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _check_entry(entry: str) -> None:

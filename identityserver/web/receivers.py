@@ -28,6 +28,7 @@ from identityserver.models import (
     ClientSecret,
     Grant,
     IdentityResource,
+    InitialAccessToken,
     SigningKey,
     UserSession,
 )
@@ -240,6 +241,27 @@ def store_cleaned_up(counts: Mapping[str, int], complete: bool, **_: Any) -> Non
     """``identityserver_clean_up`` has run; the last one of these says when."""
     said = ", ".join(f"{name}: {count}" for name, count in counts.items() if count) or "nothing to delete"
     store(happened("cleaned_up", {"code": "complete" if complete else "limit", "detail": said}))
+
+
+@receiver(signals.client_registered)
+def store_client_registered(client: Client, initial_access_token: InitialAccessToken | None, **_: Any) -> None:
+    """RFC 7591 §3: a client registered itself."""
+    by = f"with the initial access token {initial_access_token}" if initial_access_token else "without a token"
+    said = {"client": client.client_id, "detail": f"{client.name}, {by}", "clause": "RFC 7591 §3"}
+    store_sparingly(happened("client_registered", said))
+
+
+@receiver(signals.registration_replaced)
+def store_registration_replaced(client: Client, **_: Any) -> None:
+    """RFC 7592 §2.2: a client replaced its registration."""
+    said = {"client": client.client_id, "detail": client.name, "clause": "RFC 7592 §2.2"}
+    store_sparingly(happened("registration_replaced", said))
+
+
+@receiver(signals.registration_deleted)
+def store_registration_deleted(client_id: str, name: str, **_: Any) -> None:
+    """RFC 7592 §2.3: a client deleted itself."""
+    store_sparingly(happened("registration_deleted", {"client": client_id, "detail": name, "clause": "RFC 7592 §2.3"}))
 
 
 @receiver(signals.client_unusable)

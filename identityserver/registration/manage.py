@@ -1,0 +1,99 @@
+"""A client reads, replaces and deletes its own registration (RFC 7592 §2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import router, transaction
+
+from identityserver import signals
+from identityserver.errors import InvalidClientMetadata, InvalidToken
+from identityserver.models import Client, Registration
+from identityserver.registration.create import client_information
+from identityserver.registration.drafts import FIELDS, read_draft
+from identityserver.registration.secrets import next_secret
+
+#: What only the server says (RFC 7592 §2.2).
+_OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+
+
+def find_registration(client_id: str, presented: str) -> Registration:
+    """The registration of ``client_id``, which the token presented manages.
+
+    Raises:
+        InvalidToken: the token is unknown, or manages another; or the client is disabled or gone. All read alike.
+    """
+    registration = Registration.objects.managed_by(presented)
+    if registration is None or registration.client.client_id != client_id:
+        raise InvalidToken("The registration access token is not good for this client.")
+    return registration
+
+
+def read_registration(registration: Registration) -> dict[str, Any]:
+    """What is registered (§2.1); never the secret, of which only a digest is kept."""
+    return client_information(registration.client, registration.metadata, None)
+
+
+def replace_registration(registration: Registration, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace what is registered as a whole (§2.2), and leave alone what administrators have set.
+
+    Where people are sent back to another place, or the client has another name, nobody's consent is remembered.
+
+    Raises:
+        InvalidToken: the registration was deleted, or the client disabled, meanwhile.
+        ProtocolError: the metadata is not that of this client, or cannot be registered.
+    """
+    client = registration.client
+    _check_own(client, metadata)
+    former = _seen(client)
+    draft = read_draft(client, metadata, permit=registration.initial_access_token)
+    with transaction.atomic(using=router.db_for_write(Client)):
+        if not Registration.objects.keep(registration, draft.kept):
+            raise _gone()
+        client.save(update_fields=FIELDS)
+        draft.scopes.set_on(client)
+        secret = next_secret(client)
+        if _seen(client) != former:
+            client.consents.all().delete()
+        information = client_information(client, draft.kept, secret)
+    signals.registration_replaced.send(sender=Client, client=client)
+    return information
+
+
+def delete_registration(registration: Registration) -> None:
+    """Delete the client with all its grants (§2.3).
+
+    Raises:
+        InvalidToken: it has just been deleted.
+    """
+    client = registration.client
+    with transaction.atomic(using=router.db_for_write(Client)):
+        if not Registration.objects.end(registration):
+            raise _gone()
+        locked = Client.objects.select_for_update().get(pk=client.pk)  # nobody may add a grant now
+        locked.delete()
+    signals.registration_deleted.send(sender=Client, client_id=client.client_id, name=client.name)
+
+
+def _check_own(client: Client, metadata: Mapping[str, Any]) -> None:
+    """§2.2: the client names itself, cannot choose its secret, and sends nothing that is ours to say."""
+    if metadata.get("client_id") != client.client_id:
+        raise InvalidClientMetadata("client_id must be that of this client.", parameter="client_id")
+    for name in _OURS:
+        if name in metadata:
+            raise InvalidClientMetadata(f"{name} must not be sent.", parameter=name)
+    secret = metadata.get("client_secret")
+    if secret is not None and not _is_secret_of(client, secret):
+        raise InvalidClientMetadata("client_secret is not that of this client.", parameter="client_secret")
+
+
+def _is_secret_of(client: Client, value: Any) -> bool:
+    return isinstance(value, str) and any(secret.matches(value) for secret in client.secrets.all())
+
+
+def _seen(client: Client) -> tuple[Any, ...]:
+    """What people went by when they consented."""
+    return client.name, client.translations.get("name"), sorted(client.redirect_uris)
+
+
+def _gone() -> InvalidToken:
+    return InvalidToken("The client is not registered any more.")

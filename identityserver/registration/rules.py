@@ -1,0 +1,171 @@
+"""What the members of a registration must be together, and what clients may not register for themselves.
+
+Sources: RFC 7591 §2.1 and §5, OpenID Connect Dynamic Client Registration §2, §5 and §9.1, RFC 8252 §7.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from identityserver import uris
+from identityserver.authorization.response_type import RESPONSE_TYPES
+from identityserver.clients import unusable_because
+from identityserver.conf import options
+from identityserver.errors import InvalidClientMetadata, InvalidRedirectUri
+from identityserver.grant_types import GRANT_TYPES
+from identityserver.models import Client
+from identityserver.registration.metadata import MEMBER_OF, TRANSLATED, column
+from identityserver.sectors import SectorUnconfirmed, confirm_sector, hosts
+from identityserver.vocabulary import ApplicationType, GrantType, ResponseType, SubjectType
+
+#: Grant types that the authorization endpoint serves, and no token endpoint.
+_AT_AUTHORIZATION = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.IMPLICIT})
+#: Grant types of which no refresh token comes.
+_WITHOUT_REFRESH = frozenset({GrantType.REFRESH_TOKEN, GrantType.CLIENT_CREDENTIALS, GrantType.IMPLICIT})
+
+
+def check_grant_types(client: Client, *, held: Collection[str]) -> None:
+    """The grant types exist, and clients may register them.
+
+    Args:
+        held: those it has already, which an administrator may have added.
+
+    Raises:
+        InvalidClientMetadata: one does not or may not be registered, or is of no use alone.
+    """
+    wanted = set(client.allowed_grant_types)
+    allowed = {*options().registration_grant_types, *held} & {*GRANT_TYPES, GrantType.IMPLICIT.value}
+    if refused := wanted - allowed:
+        raise _contradiction("grant_types", f"{min(refused)} cannot be registered; there are {_words(allowed)}.")
+    if GrantType.REFRESH_TOKEN in wanted and wanted <= _WITHOUT_REFRESH:
+        raise _contradiction("grant_types", "refresh_token needs a grant type that gives refresh tokens.")
+
+
+def check_response_types(client: Client) -> None:
+    """Grant types and response types go together (RFC 7591 §2.1).
+
+    Raises:
+        InvalidClientMetadata: a response type is not supported, or one of the two is missing.
+    """
+    grant_types = set(client.allowed_grant_types)
+    needed: set[str] = set()
+    for response_type in client.response_types:
+        if response_type not in RESPONSE_TYPES:
+            raise _contradiction("response_types", f"only {_words(RESPONSE_TYPES)} can be registered.")
+        needed |= _grant_types_of(response_type)
+    if missing := needed - grant_types:
+        raise _contradiction("response_types", f"they need the grant type {min(missing)}.")
+    if idle := (grant_types & _AT_AUTHORIZATION) - needed:
+        raise _contradiction("response_types", f"none of them leads to the grant type {min(idle)}.")
+
+
+def check_redirect_uris(client: Client) -> None:
+    """Where people are sent back to suits the kind of application (OpenID Connect Dynamic Registration §2).
+
+    A web application is on a host of its own, by https. A native one has a scheme of its own, loopback, or an https
+    address that the operating system opens in it (RFC 8252 §7).
+
+    Raises:
+        InvalidRedirectUri: one does not, or there is none.
+    """
+    if not client.redirect_uris and _AT_AUTHORIZATION.intersection(client.allowed_grant_types):
+        raise InvalidRedirectUri("redirect_uris is missing.", parameter="redirect_uris")
+    problem_of = _problem_of_native if client.application_type == ApplicationType.NATIVE else _problem_of_web
+    for position, uri in enumerate(client.redirect_uris):
+        if problem := problem_of(uri):
+            raise InvalidRedirectUri(f"redirect_uris[{position}]: {problem}", parameter="redirect_uris")
+
+
+def check_as_any_client(client: Client) -> None:
+    """What holds for every client, whoever registers it; and nothing is asked that is not supported.
+
+    Raises:
+        InvalidClientMetadata: with the member, and what is wrong with it.
+    """
+    if client.jwks is not None and client.jwks_uri:
+        raise _contradiction("jwks", "jwks and jwks_uri must not both be there (RFC 7591 §2).")
+    try:
+        client.full_clean(validate_constraints=False)
+        _check_translations(client)
+    except ValidationError as error:
+        raise InvalidClientMetadata(_sentence(error)) from error
+    if reason := unusable_because(client):
+        raise InvalidClientMetadata(reason)
+
+
+def check_sector(client: Client) -> None:
+    """All its redirect URIs are of one sector (OpenID Connect Dynamic Registration §5, Core §8.1).
+
+    Raises:
+        InvalidClientMetadata: they are not, or nothing tells.
+    """
+    if not client.sector_identifier_uri:
+        if client.subject_type == SubjectType.PAIRWISE and len(hosts(client.redirect_uris)) != 1:
+            raise _contradiction("sector_identifier_uri", "pairwise needs it unless redirect_uris have one host.")
+        return
+    try:
+        confirm_sector(client.sector_identifier_uri, client.redirect_uris)
+    except SectorUnconfirmed as error:
+        name = "sector_identifier_uri"
+        raise InvalidClientMetadata(f"{name}: {error}", detail=error.detail, parameter=name) from error
+
+
+def leave_out_foreign_links(client: Client) -> None:
+    """Only links to a host of its redirect URIs: nobody else vouches for a logo or a privacy policy (§9.1)."""
+    own = hosts(client.redirect_uris)
+    for field in set(TRANSLATED.values()) - {"name"}:
+        if not _is_of(own, getattr(client, field)):
+            setattr(client, field, "")
+        translated = client.translations.get(field, {})
+        client.translations[field] = {tag: link for tag, link in translated.items() if _is_of(own, link)}
+    client.translations = {field: texts for field, texts in client.translations.items() if texts}
+
+
+def _is_of(own: Collection[str], link: str) -> bool:
+    return bool(hosts([link]) & set(own))
+
+
+def _grant_types_of(response_type: str) -> set[str]:
+    """RFC 7591 §2.1: a code needs one grant type, whatever else comes from the authorization endpoint another."""
+    words = set(response_type.split())
+    needed = {GrantType.AUTHORIZATION_CODE.value} if ResponseType.CODE in words else set()
+    return needed | ({GrantType.IMPLICIT.value} if words - {ResponseType.CODE.value} else set())
+
+
+def _problem_of_web(uri: str) -> str:
+    parts = uris.parse(uri)
+    if parts is None or parts.scheme != "https":
+        return "A web application must use https; others register with application_type native."
+    return "A web application must not be on this machine." if uris.is_loopback(parts.hostname) else ""
+
+
+def _problem_of_native(uri: str) -> str:
+    parts = uris.parse(uri)
+    if parts is None or (parts.scheme == "https" and uris.is_loopback(parts.hostname)):
+        return "A native application must use a scheme of its own, http on loopback, or its own https address."
+    return ""
+
+
+def _check_translations(client: Client) -> None:
+    """A text in another language is judged as the text itself is."""
+    for field, translated in client.translations.items():
+        for value in translated.values():
+            try:
+                column(field).clean(value, client)
+            except ValidationError as error:
+                raise ValidationError({field: error}) from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first problem, by the member's name."""
+    field, texts = next(iter(error.message_dict.items()))
+    return f"{MEMBER_OF.get(field, field)}: {texts[0]}"
+
+
+def _contradiction(name: str, problem: str) -> InvalidClientMetadata:
+    return InvalidClientMetadata(f"{name}: {problem}", parameter=name)
+
+
+def _words(names: Collection[Any]) -> str:
+    return ", ".join(sorted(str(name) for name in names))
