@@ -87,8 +87,8 @@ class ProtocolFront:
         return response
 
     def _call_view(self, request: WSGIRequest) -> HttpResponse:
-        request.resolver_match = match = self._served[request.path_info]
-        response: HttpResponse = match.func(request)
+        request.resolver_match, respond = self._served[request.path_info]
+        response: HttpResponse = respond(request)
         return response
 
     def _keep(self, circumstances: tuple[Any, ...], answer: "_StandingAnswer") -> None:
@@ -124,10 +124,16 @@ class _Delivery:
 
 
 @lru_cache(maxsize=4)
-def _served_by(resolver: URLResolver) -> Mapping[str, ResolverMatch]:
+def _served_by(resolver: URLResolver) -> Mapping[str, "_Served"]:
     """Each path without parameters under which the URLconf has an endpoint for machines."""
-    matches = {path: match for path in _paths(resolver.url_patterns) if (match := _resolved(resolver, path))}
-    return {path: match for path, match in matches.items() if _is_for_machines(match.func) and not match.kwargs}
+    return {path: found for path in _paths(resolver.url_patterns) if (found := _found(resolver, path))}
+
+
+class _Served(NamedTuple):
+    """What Django makes of a path, and the view that stands in for the site's middleware, too."""
+
+    match: ResolverMatch
+    respond: Respond
 
 
 def _paths(patterns: Sequence[URLPattern | URLResolver], prefix: str = "/") -> Iterator[str]:
@@ -135,22 +141,23 @@ def _paths(patterns: Sequence[URLPattern | URLResolver], prefix: str = "/") -> I
         path = f"{prefix}{pattern.pattern}".replace("^", "")
         if isinstance(pattern, URLResolver):
             yield from _paths(pattern.url_patterns, path)
-        elif _is_for_machines(pattern.callback):
+        elif _is_ours(pattern.callback):
             yield path
 
 
-def _resolved(resolver: URLResolver, path: str) -> ResolverMatch | None:
-    """What Django makes of the path: another pattern may come first."""
+def _found(resolver: URLResolver, path: str) -> _Served | None:
+    """What Django would answer with: another pattern may come first, or take this one's text for a parameter."""
     try:
-        return resolver.resolve(path)
+        match = resolver.resolve(path)
     except Resolver404:
         return None
+    return _Served(match, vars(match.func)["unaccompanied"]) if _is_ours(match.func) and not match.kwargs else None
 
 
-def _is_for_machines(view: Any) -> bool:
-    """Whether it is an endpoint's view as we made it; a site's decorator may need the site's middleware."""
-    made = getattr(view, "undecorated", None)
-    return made is not None and made is view and not made.view_class.for_browsers
+def _is_ours(view: Any) -> bool:
+    """Whether it is the view of an endpoint for machines as we made it: a decorator may need the site's middleware."""
+    respond = getattr(view, "unaccompanied", None)
+    return respond is not None and respond.__wrapped__ is view and not view.view_class.for_browsers
 
 
 def _kept_middleware() -> list[Any]:

@@ -1,6 +1,7 @@
 """What the endpoints for machines share: reading the body, and turning errors into JSON (RFC 6749 §5.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from identityserver.errors import (
 )
 from identityserver.parameters import Parameters
 from identityserver.web import events
-from identityserver.web.current import Visit, current_visit
+from identityserver.web.current import Visit
 from identityserver.web.failures import as_error
 from identityserver.web.headers import no_store
 
@@ -74,20 +75,10 @@ class ProtocolEndpoint(View):
         view = sensitive_variables()(sensitive_post_parameters()(csrf_exempt(super().as_view(**initkwargs))))
         for alias in settings.DATABASES:
             view = transaction.non_atomic_requests(using=alias)(view)
-        vars(view)["undecorated"] = view  # what a site wraps in decorators of its own is not
+        vars(view)["unaccompanied"] = _with_visit(view)
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer; a request that came past ``UserSessionMiddleware`` gets here what it would have got there."""
-        if current_visit() is not None:
-            return self._answer(request, *args, **kwargs)
-        with Visit(request) as visit:
-            try:
-                return self._answer(request, *args, **kwargs)
-            finally:
-                events.write(visit.events)
-
-    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer, and turn whatever is raised into an answer."""
         try:
             response = super().dispatch(request, *args, **kwargs)
@@ -96,7 +87,10 @@ class ProtocolEndpoint(View):
         except Exception as failure:  # noqa: BLE001  a machine gets JSON whatever happens; the log gets the traceback
             response = self.refuse(request, as_error(request, failure, type(self)))
         if self.cross_origin:
-            _vary_on_origin(response)
+            if response.has_header("Vary"):
+                patch_vary_headers(response, ["Origin"])
+            else:  # as it nearly always is: nothing to parse
+                response["Vary"] = "Origin"
             if "HTTP_ORIGIN" in request.META:
                 _allow_origin(request, response)
         return response
@@ -122,6 +116,21 @@ class ProtocolEndpoint(View):
         """The error as JSON, and as an event for staff."""
         report(request, error, self.name)
         return error_response(error)
+
+
+def _with_visit(view: Callable[..., HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The view for requests that come past ``UserSessionMiddleware``, which begins and concludes the visit."""
+
+    @wraps(view)
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        with Visit(request) as visit:
+            try:
+                return view(request)
+            finally:
+                if visit.events:
+                    events.write(visit.events)
+
+    return respond
 
 
 def read_form(request: HttpRequest) -> Parameters:
@@ -189,14 +198,6 @@ def absolute(name: str) -> str:
     """The public address of one of our URLs."""
     parts = urlsplit(options().issuer)
     return f"{parts.scheme}://{parts.netloc}{reverse(f'identityserver:{name}')}"
-
-
-def _vary_on_origin(response: HttpResponseBase) -> None:
-    """What ``patch_vary_headers`` does, without its parsing where there is nothing to parse."""
-    if response.has_header("Vary"):
-        patch_vary_headers(response, ["Origin"])
-    else:
-        response["Vary"] = "Origin"
 
 
 def _allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
