@@ -19,7 +19,8 @@ from django.utils import timezone
 from identityserver import conf, encryption, uris
 from identityserver.conf import options
 from identityserver.endpoints.discovery import DiscoveryEndpoint
-from identityserver.models import Client, ServerSecret, SigningKey
+from identityserver.grant_types import served_grant_types
+from identityserver.models import ApiResource, Client, ServerSecret, SigningKey
 from identityserver.tokens.rotation import propagation
 from identityserver.vocabulary import Algorithm
 
@@ -56,8 +57,9 @@ def check_options(**_: object) -> Iterable[CheckMessage]:
     """Every option is known, of its type, and points at something that exists."""
     try:
         options()
-        for name in ("key_protector", "claims_source", "subject_source"):
+        for name in ("key_protector", "claims_source", "subject_source", "token_exchange_policy"):
             conf.load(name)
+        served_grant_types()
         for path in (*options().event_sinks, *map(str, options().claim_functions.values())):
             conf.imported(path)
     except ImproperlyConfigured as error:
@@ -221,13 +223,28 @@ def check_key_periods(**_: object) -> Iterable[CheckMessage]:
 
 
 @register(Tags.database)
+def check_clients(databases: Iterable[str] | None = None, **_: object) -> Iterable[CheckMessage]:
+    """No client is meant for a grant type that the options leave out, or exchanges tokens for an API there is not."""
+    if router.db_for_read(Client) not in (databases or ()) or _issuer() is None:
+        return
+    try:
+        served, apis = set(served_grant_types()), set(ApiResource.objects.values_list("name", flat=True))
+        rows = Client.objects.filter(enabled=True).values_list(*_CHECKED_FIELDS)
+        for client_id, grant_types, targets, sources in rows.iterator():
+            yield from _check_client(client_id, {*grant_types} - served, {*targets, *sources} - apis)
+    except (DatabaseError, ImproperlyConfigured):  # not migrated yet; check_options says so
+        return
+
+
+@register(Tags.database)
 def check_keys(databases: Iterable[str] | None = None, **_: object) -> Iterable[CheckMessage]:
     """Every key that signs, or is to, and every secret can be decrypted; none is ever silently replaced."""
     if router.db_for_read(SigningKey) not in (databases or ()):
         return
     try:
         signing = SigningKey.objects.filter(deleted_at=None, revoked_at=None, retires_at__gt=timezone.now())
-        for sealed in (*signing, *ServerSecret.objects.all()):
+        every: list[SigningKey | ServerSecret] = [*signing, *ServerSecret.objects.all()]
+        for sealed in every:
             yield from _check_sealed(sealed)
     except DatabaseError:  # not migrated yet
         return

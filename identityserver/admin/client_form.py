@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from identityserver.client_authentication import METHODS
 from identityserver.conf import options
-from identityserver.grant_types import GRANT_TYPES
+from identityserver.grant_types import served_grant_types
 from identityserver.models import Client
 from identityserver.vocabulary import Algorithm, GrantType, ResponseType
 
@@ -30,7 +30,6 @@ class ClientForm(_ModelForm):
 
     allowed_grant_types = forms.MultipleChoiceField(
         label=gettext_lazy("Grant types"),
-        choices=[(str(name), str(name)) for name in GRANT_TYPES],
         widget=forms.CheckboxSelectMultiple,
         initial=[GrantType.AUTHORIZATION_CODE.value],
     )
@@ -97,6 +96,7 @@ class ClientForm(_ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _admit_unsupported_method(self)
+        _offer_grant_types(self)
         _name_inherited_coordination(self)
 
     def clean(self) -> dict[str, Any]:
@@ -146,6 +146,15 @@ def _admit_unsupported_method(form: ClientForm) -> None:
     if field is not None and form.instance.token_endpoint_auth_method not in METHODS:
         choices = cast(forms.ChoiceField, field)
         choices.choices = [("", _NOTHING), *((method.value, method.value) for method in METHODS)]
+
+
+def _offer_grant_types(form: ClientForm) -> None:
+    """Those that this deployment serves; one that the options turned off since stays chosen, and says so."""
+    if "allowed_grant_types" in form.fields:
+        field, served = cast(forms.MultipleChoiceField, form.fields["allowed_grant_types"]), served_grant_types()
+        unserved = [name for name in form.instance.allowed_grant_types if name not in served]
+        said = [(name, _("%s (not served here)") % name) for name in unserved]
+        field.choices = [*((name, name) for name in served), *said]
 
 
 def _name_inherited_coordination(form: ClientForm) -> None:

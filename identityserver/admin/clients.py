@@ -86,6 +86,10 @@ class ClientAdmin(ModelAdmin):
             {"fields": ["identity_resources", "api_scopes", "allow_offline_access", "allowed_groups"]},
         ),
         (
+            gettext_lazy("Exchanging tokens"),
+            {"classes": ["collapse"], "fields": ["token_exchange_audiences", "token_exchange_sources"]},
+        ),
+        (
             gettext_lazy("What people see"),
             {"classes": ["collapse"], "fields": ["client_uri", "logo_uri", "policy_uri", "tos_uri", "translations"]},
         ),
@@ -168,7 +172,7 @@ class ClientAdmin(ModelAdmin):
     def _problem(self, client: Any) -> str:
         if not client.enabled:
             return _("It is disabled.")
-        if secrets.takes_secrets(client) and not client.has_good_secret:
+        if client.has_secrets and not client.has_good_secret:
             return _("It has no secret, or none that has not expired.")
         if problem := unusable_because(client):
             return problem
@@ -192,7 +196,7 @@ class ClientAdmin(ModelAdmin):
             raise Http404
         if not self.has_change_permission(request, client):
             raise PermissionDenied
-        if not secrets.takes_secrets(client):
+        if not client.has_secrets:
             messages.error(request, _("This client does not authenticate by a secret."))
             return self._to_client(client)
         shown = secrets.generate_page(self, request, client)
@@ -202,7 +206,7 @@ class ClientAdmin(ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
         """A client that needs a secret gets its first at once; reloading finds the client_id taken."""
-        if not secrets.takes_secrets(obj) or IS_POPUP_VAR in request.POST:
+        if not obj.has_secrets or IS_POPUP_VAR in request.POST:
             return super().response_add(request, obj, post_url_continue)
         return secrets.new_secret_page(self, request, obj)
 
@@ -210,7 +214,7 @@ class ClientAdmin(ModelAdmin):
         """The page says whether a secret can be generated from it."""
         client = kwargs.get("obj")
         context["takes_secrets"] = (
-            client is not None and secrets.takes_secrets(client) and self.has_change_permission(request, client)
+            client is not None and client.has_secrets and self.has_change_permission(request, client)
         )
         return super().render_change_form(request, context, *args, **kwargs)
 

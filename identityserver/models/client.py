@@ -126,7 +126,15 @@ class Client(models.Model):
     authorization_details_types = StringListField()
     backchannel_token_delivery_mode = models.CharField(max_length=4, blank=True)
     backchannel_client_notification_endpoint = models.CharField(max_length=500, blank=True)
-    token_exchange_audiences = StringListField()
+    token_exchange_audiences = StringListField(
+        help_text=_("API resources by name: those for which it may exchange tokens (RFC 8693).")
+    )
+    token_exchange_sources = StringListField(
+        help_text=_(
+            "API resources by name: those that it is the software of, so that it may exchange the tokens that it "
+            "was called with. Its own tokens it may exchange in any case."
+        )
+    )
 
     # Places
     redirect_uris = StringListField(validators=[Each(uris.redirect_uri_problem)])
@@ -247,17 +255,17 @@ class Client(models.Model):
         problems: dict[str, Any] = {}
         if GrantType.AUTHORIZATION_CODE in self.allowed_grant_types and not self.redirect_uris:
             problems["redirect_uris"] = _("The authorization code grant needs at least one redirect URI.")
-        if GrantType.CLIENT_CREDENTIALS in self.allowed_grant_types and self.is_public:
-            problems["allowed_grant_types"] = _("Client credentials need a client that authenticates (RFC 6749 §4.4).")
         if self.is_public and not self.require_pkce:
             problems["require_pkce"] = _("A public client needs PKCE (RFC 9700 §2.1.1).")
         if self.allow_offline_access != (GrantType.REFRESH_TOKEN in self.allowed_grant_types):
             problems["allow_offline_access"] = _("Offline access and the refresh_token grant type go together.")
+        if self.subject_type == SubjectType.PAIRWISE and not self.sector:
+            problems["sector_identifier_uri"] = _("Pairwise subjects need it unless all redirect URIs have one host.")
         if not isinstance(self.claims, dict):
             problems["claims"] = _("Enter a JSON object.")
         if not _is_translations(self.translations):
             problems["translations"] = _("Enter a JSON object of field, language and text.")
-        problems.update(_key_problems(self))
+        problems.update({**_key_problems(self), **_grant_type_problems(self)})
         if problems:
             raise ValidationError(problems)
 
@@ -299,6 +307,13 @@ class Client(models.Model):
     def registered_keys(self) -> KeySet:
         """The keys that were registered by value (RFC 7591 §2), read once for a row that is shared."""
         return KeySet.of(self.jwks or {"keys": []})
+
+    @cached_property
+    def sector(self) -> str:
+        """The host that its pairwise subjects are for (OpenID Connect Core §8.1); ``""`` where that is not certain."""
+        places = [self.sector_identifier_uri] if self.sector_identifier_uri else self.redirect_uris
+        hosts = {(parts.hostname or "").lower() for uri in places if (parts := uris.parse(uri)) is not None}
+        return hosts.pop() if len(hosts) == 1 else ""
 
     @property
     def coordinates_with_session(self) -> bool:
@@ -434,6 +449,21 @@ def _address_problem(uri: str) -> str:
     except UrlRefused as refusal:
         return str(refusal)
     return ""
+
+
+def _grant_type_problems(client: Client) -> dict[str, Any]:
+    """What the grant types of a client ask of it; whether the server's options allow them is another matter."""
+    types, problems = client.allowed_grant_types, {}
+    is_dynamic = client.source in {ClientSource.DCR, ClientSource.CIMD}
+    if GrantType.CLIENT_CREDENTIALS in types and client.is_public:
+        problems["allowed_grant_types"] = _("Client credentials need a client that authenticates (RFC 6749 §4.4).")
+    if GrantType.TOKEN_EXCHANGE in types and client.is_public:
+        problems["allowed_grant_types"] = _("Token exchange needs a client that authenticates (RFC 8693 §5).")
+    if GrantType.TOKEN_EXCHANGE in types and not client.token_exchange_audiences:
+        problems["token_exchange_audiences"] = _("Token exchange needs at least one API to exchange tokens for.")
+    if GrantType.PASSWORD in types and client.is_public and is_dynamic:
+        problems["allowed_grant_types"] = _("No password is given to software that anybody may have registered.")
+    return problems
 
 
 def _is_native(uri: str) -> bool:

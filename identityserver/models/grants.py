@@ -51,7 +51,7 @@ class Grant(models.Model):
     subject = models.CharField(max_length=255, blank=True)
     session = models.ForeignKey(UserSession, models.SET_NULL, null=True, blank=True, related_name="grants")
     sid = models.CharField(_("session ID"), max_length=digests.LENGTH, blank=True)
-    kind = models.CharField(max_length=60, help_text=_("The grant type that made it."))
+    kind = models.CharField(max_length=255, help_text=_("The grant type that made it."))
     scopes = StringListField()
     resources = StringListField(help_text=_("Resource indicators (RFC 8707)."))
     claims = models.JSONField(default=dict, blank=True, help_text=_("The claims parameter."))

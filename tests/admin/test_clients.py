@@ -68,7 +68,6 @@ UNBUILT = {
     "tls_client_auth_san_uri": "https://app.example/",
     "tls_client_auth_subject_dn": "CN=app",
     "tls_client_certificate_bound_access_tokens": "on",
-    "token_exchange_audiences": "x",
     "update_access_token_claims_on_refresh": "on",
     "userinfo_encrypted_response_alg": "RSA-OAEP-256",
     "userinfo_encrypted_response_enc": "A128GCM",
