@@ -16,7 +16,6 @@ from identityserver.conf import options
 from identityserver.models import ApiResource, ApiScope, SigningKey
 from identityserver.testing.browser import Browser
 from identityserver.testing.clock import Clock
-from identityserver.testing.front import FrontClientHandler
 from identityserver.testing.relying_party import RelyingParty
 from identityserver.vocabulary import Algorithm, ApplicationType, AuthMethod, GrantType
 from identityserver.web import events, rate_limits
