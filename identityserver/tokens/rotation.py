@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import router, transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from identityserver import encryption, jose, signals
 from identityserver.caching import forget_on_commit
@@ -138,6 +139,25 @@ def revoke(key: SigningKey) -> bool:
     return _withdraw(key, "revoked", revoked_at=now, retires_at=min(now, key.retires_at), private_jwk="")
 
 
+def effect_of_revoking(key: SigningKey) -> list[str]:
+    """What happens when ``key`` is revoked, in sentences for whoever decides it."""
+    chosen = {
+        "kid": key.kid,
+        "algorithm": key.algorithm,
+        "here": options().configuration_cache_seconds,
+        "elsewhere": document_max_age(),
+        "lifetime": timedelta(seconds=key.longest_lifetime),
+    }
+    return [
+        _("Every token that %(kid)s (%(algorithm)s) signed is refused here, on every node within %(here)d seconds.")
+        % chosen,
+        _("APIs and clients that verify for themselves refuse them, too, once they fetch the key set again.") % chosen,
+        _("They may keep it for %(elsewhere)d seconds; the tokens are valid for at most %(lifetime)s.") % chosen,
+        _("Clients get new tokens by their refresh tokens; people need not sign in again."),
+        _("The private half is erased, which cannot be undone. Where it signs now, another key takes its place."),
+    ]
+
+
 def delete_due() -> int:
     """Erase the private half of every key that no live token can need, and say how many there were.
 
@@ -182,7 +202,7 @@ def _hand_over(coming: SigningKey, moment: datetime) -> None:
 
 def _successor(algorithm: Algorithm) -> SigningKey:
     """The key that signs next, made where there is none."""
-    for _ in range(_TRIES):
+    for _attempt in range(_TRIES):
         rows = _rows(algorithm)
         coming = _coming(rows, timezone.now())
         if coming is not None:
