@@ -297,6 +297,24 @@ def _check_sealed(sealed: SigningKey | ServerSecret) -> Iterator[CheckMessage]:
         yield Error(f"The {named} cannot be decrypted: {error}", hint=encryption.REMEDY, id="identityserver.E014")
 
 
+_CHECKED_FIELDS = ("client_id", "allowed_grant_types", "token_exchange_audiences", "token_exchange_sources")
+
+
+def _check_client(client_id: str, unserved: set[str], unknown: set[str]) -> Iterator[CheckMessage]:
+    if unserved:
+        yield checks.Warning(
+            f"The client {client_id} may use grant types that are not served: {', '.join(sorted(unserved))}.",
+            hint="Turn them on by optional_grant_types or extension_grant_types, or take them from the client.",
+            id="identityserver.W007",
+        )
+    if unknown:
+        yield checks.Warning(
+            f"The client {client_id} exchanges tokens for APIs that there are not: {', '.join(sorted(unknown))}.",
+            hint="token_exchange_audiences and token_exchange_sources hold names of API resources.",
+            id="identityserver.W008",
+        )
+
+
 def _issuer() -> str | None:
     try:
         return options().issuer
