@@ -1,15 +1,19 @@
 """Every hosted page in a real browser: WCAG 2.2 AA by axe, narrow and wide, light and dark, also without scripts."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import Group
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from identityserver.models import ApiScope
+from identityserver.models import ApiScope, DeviceRequest
+from identityserver.vocabulary import GrantType
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -55,6 +59,10 @@ class Visitor:
         self.page.locator("[name=username]").fill(username)
         self.page.locator("[name=password]").fill(password)
         self.page.locator("[name=login]").click()
+
+    def type_user_code(self, user_code: str) -> None:
+        self.page.locator("[name=user_code]").fill(user_code)
+        self.page.keyboard.press("Enter")
 
     def press(self, name: str, value: str) -> None:
         self.page.locator(f"[name={name}][value={value}]").click()
@@ -116,6 +124,11 @@ def bob(person):
     return person("bob", email="bob.with.a.long.address@mail.northwind.example", first_name="Bob")
 
 
+def in_browser(visitor, url):
+    """An address of ours, at the live server, which the issuer of the tests does not name."""
+    return visitor.server + url.removeprefix("http://testserver")
+
+
 def login(visitor, app, bob, **_):
     visitor.authorize(app, login_hint="bob")
 
@@ -169,6 +182,62 @@ def consent_in_arabic(visitor, app, bob, **_):
     visitor.authorize(app, ui_locales="ar")
 
 
+def device(visitor, bob, **_):
+    visitor.sign_in(bob)
+    visitor.open(reverse("identityserver:device"))
+
+
+def device_with_the_code(visitor, bob, television, **_):
+    visitor.sign_in(bob)
+    visitor.page.goto(in_browser(visitor, television.device_authorization().verification_uri_complete))
+
+
+def device_refused(visitor, bob, **_):
+    device(visitor, bob)
+    visitor.type_user_code("BCDF-GHJK")
+
+
+def device_limited(visitor, bob, settings, **_):
+    settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "user_code_attempts": 1}
+    device_refused(visitor, bob)
+    visitor.type_user_code("BCDF-GHJL")
+
+
+def device_confirm(visitor, bob, television, **_):
+    device(visitor, bob)
+    visitor.type_user_code(television.device_authorization().user_code)
+
+
+def device_confirm_unwieldy(visitor, bob, unwieldy, **_):
+    unwieldy.row.allowed_grant_types = ["authorization_code", GrantType.DEVICE_CODE]
+    unwieldy.row.save()
+    asked = unwieldy.device_authorization()
+    began = timezone.now() - timedelta(minutes=4)
+    DeviceRequest.objects.update(ip="2001:db8:1234:5678:9abc:def0:1234:5678", created=began)
+    device(visitor, bob)
+    visitor.type_user_code(asked.user_code)
+
+
+def device_confirm_in_arabic(visitor, bob, television, settings, **_):
+    settings.LANGUAGE_CODE = "ar"
+    device_confirm(visitor, bob, television)
+
+
+def device_for_others(visitor, bob, television, **_):
+    television.row.allowed_groups.add(Group.objects.create(name="Staff"))
+    device_confirm(visitor, bob, television)
+
+
+def device_allowed(visitor, bob, television, **_):
+    device_confirm(visitor, bob, television)
+    visitor.press("allow", "yes")
+
+
+def device_denied(visitor, bob, television, **_):
+    device_confirm(visitor, bob, television)
+    visitor.press("allow", "no")
+
+
 def logout(visitor, app, bob, **_):
     consent(visitor, app, bob)
     visitor.press("allow", "yes")
@@ -212,6 +281,16 @@ STATES = [
     consent,
     consent_unwieldy,
     consent_in_arabic,
+    device,
+    device_with_the_code,
+    device_refused,
+    device_limited,
+    device_confirm,
+    device_confirm_unwieldy,
+    device_confirm_in_arabic,
+    device_for_others,
+    device_allowed,
+    device_denied,
     logout,
     still_signed_in,
     signed_out,
@@ -222,9 +301,9 @@ STATES = [
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_page_is_accessible(state: Callable[..., None], visitor, app, unwieldy, bob, settings):
+def test_page_is_accessible(state: Callable[..., None], visitor, app, unwieldy, television, bob, settings):
     page = visitor.page
-    state(visitor=visitor, app=app, unwieldy=unwieldy, bob=bob, settings=settings)
+    state(visitor=visitor, app=app, unwieldy=unwieldy, television=television, bob=bob, settings=settings)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true })")
     for scheme in ("light", "dark"):
