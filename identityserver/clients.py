@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 
 from identityserver import signals
 from identityserver.caching import ConfigurationCache, forget
+from identityserver.client_authentication import METHODS
 from identityserver.errors import InvalidClient, ProtocolError
 from identityserver.models import Client
-from identityserver.vocabulary import AuthMethod, SubjectType
 
 T = TypeVar("T")
 
@@ -65,17 +65,15 @@ def unusable_because(client: Client) -> str:
     A client that asks for a protection which this server does not give is refused, not served without it.
     """
     demands = {
-        "token_endpoint_auth_method": client.token_endpoint_auth_method not in _AUTH_METHODS,
+        "token_endpoint_auth_method": client.token_endpoint_auth_method not in METHODS,
         "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
         "require_signed_request_object": client.require_signed_request_object,
         "require_dpop": client.require_dpop,
         "tls_client_certificate_bound_access_tokens": client.tls_client_certificate_bound_access_tokens,
-        "subject_type": client.subject_type != SubjectType.PUBLIC,
         "profile": bool(client.profile),
         "enable_local_login": not client.enable_local_login,
         "identity_provider_restrictions": bool(client.identity_provider_restrictions),
         "id_token_encrypted_response_alg": bool(client.id_token_encrypted_response_alg),
-        "userinfo_signed_response_alg": bool(client.userinfo_signed_response_alg),
         "userinfo_encrypted_response_alg": bool(client.userinfo_encrypted_response_alg),
         "introspection_encrypted_response_alg": bool(client.introspection_encrypted_response_alg),
         "authorization_signed_response_alg": bool(client.authorization_signed_response_alg),
@@ -89,9 +87,6 @@ def unusable_because(client: Client) -> str:
     except ValidationError as error:
         return " ".join(f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
     return ""
-
-
-_AUTH_METHODS = {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST, AuthMethod.NONE}
 
 
 def _usable(client_id: str) -> Client | None:
@@ -120,21 +115,29 @@ def _read(client_id: str) -> Client | None:
 
 
 #: All that decides whether a client authenticates, besides its being enabled.
-_METHOD_FIELDS = ("token_endpoint_auth_method", "accept_either_secret_method", "source")
+_METHOD_FIELDS = (
+    "token_endpoint_auth_method",
+    "accept_either_secret_method",
+    "source",
+    "token_endpoint_auth_signing_alg",
+    "jwks",
+    "jwks_uri",
+)
 _SECRET_FIELDS = ("kind", "digest", "expires")
 
 
-def _ways_in(client_id: str) -> set[tuple[Any, ...]]:
+def _ways_in(client_id: str) -> list[tuple[Any, ...]]:
     """How the enabled client may authenticate now, in one query; nothing for one that does not exist."""
-    rows = Client.objects.filter(client_id=client_id, enabled=True).order_by()
-    return set(rows.values_list(*_METHOD_FIELDS, *(f"secrets__{name}" for name in _SECRET_FIELDS)))
+    rows = Client.objects.filter(client_id=client_id, enabled=True).order_by("secrets__pk")
+    return list(rows.values_list(*_METHOD_FIELDS, *(f"secrets__{name}" for name in _SECRET_FIELDS)))
 
 
-def _ways_in_of(client: Client) -> set[tuple[Any, ...]]:
+def _ways_in_of(client: Client) -> list[tuple[Any, ...]]:
     """The same of a client that is in memory."""
     method = [getattr(client, name) for name in _METHOD_FIELDS]
-    secrets = [[getattr(secret, name) for name in _SECRET_FIELDS] for secret in client.secrets_in_use]
-    return {(*method, *secret) for secret in secrets or [[None] * len(_SECRET_FIELDS)]}
+    rows = sorted(client.secrets_in_use, key=lambda secret: secret.pk)
+    secrets = [[getattr(secret, name) for name in _SECRET_FIELDS] for secret in rows]
+    return [(*method, *secret) for secret in secrets or [[None] * len(_SECRET_FIELDS)]]
 
 
 def _fingerprint(client: Client) -> Any:

@@ -25,9 +25,6 @@ from django.utils.translation import gettext_lazy
 from identityserver.admin.base import ModelAdmin
 from identityserver.configuration.environment import environment_file
 from identityserver.models import Client, ClientSecret, UsedIdentifier
-from identityserver.vocabulary import AuthMethod
-
-METHODS_WITH_SECRET = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 _FORM = "admin/identityserver/client/generate_secret.html"
 _PAGE = "admin/identityserver/client/secret.html"
@@ -76,11 +73,6 @@ class GenerateSecretForm(forms.Form):
         return expires
 
 
-def takes_secrets(client: Client) -> bool:
-    """Whether the client authenticates by a secret."""
-    return client.token_endpoint_auth_method in METHODS_WITH_SECRET
-
-
 def generate_page(model_admin: ModelAdmin, request: HttpRequest, client: Client) -> HttpResponse | None:
     """The form, or the secret that was asked for by it; ``None`` where that secret has been shown before."""
     form = GenerateSecretForm(request.POST or None, initial={"ticket": _new_ticket(request, client)})
@@ -97,7 +89,8 @@ def new_secret_page(
     model_admin: ModelAdmin, request: HttpRequest, client: Client, *, description: str = "", expires: Any = None
 ) -> HttpResponse:
     """Generate a secret and show it."""
-    row, value = ClientSecret.generate(client, description=description, expires=expires)
+    recoverable = client.keeps_secrets_recoverable
+    row, value = ClientSecret.generate(client, description=description, expires=expires, recoverable=recoverable)
     model_admin.log_change(request, client, [{"added": {"name": _("client secret"), "object": str(row)}}])
     new = NewSecret(client=client, value=value)
     return _page(model_admin.admin_site, request, _PAGE, client, title=_("The new secret"), new=new)

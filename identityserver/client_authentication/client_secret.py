@@ -3,19 +3,26 @@
 import base64
 import binascii
 import hmac
+import logging
 import time
+from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 from django.utils import timezone
 
 from identityserver import digests
+from identityserver.caching import forget
 from identityserver.client_authentication.credentials import Credentials
+from identityserver.encryption import Undecryptable
 from identityserver.errors import InvalidClient, InvalidRequest
-from identityserver.models import Client, ClientSecret
+from identityserver.models import Client
+from identityserver.models.secrets import Secret
 from identityserver.parameters import Parameters
 from identityserver.vocabulary import AuthMethod
+
+logger = logging.getLogger("identityserver")
 
 #: Longest Authorization header that is looked at.
 _LENGTH = 4_000
@@ -23,48 +30,64 @@ _LENGTH = 4_000
 #: ``last_used`` is written at most this often for a secret, in seconds.
 _TOUCH_INTERVAL = 60.0
 
-_touched: dict[int, float] = {}
+_touched: dict[tuple[type[Secret], int], float] = {}
 
 
-class _Secret:
-    def proves(self, client: Client | None, credentials: Credentials) -> bool:
-        """Whether the secret is one of the client's that has not expired; an unknown client costs a comparison too."""
+def present_in_header(request: HttpRequest, parameters: Parameters) -> Credentials:
+    """The credentials of a Basic header: both parts are form-encoded, then joined and base64-encoded.
+
+    Raises:
+        InvalidClient: the header is malformed.
+        InvalidRequest: the body names another client.
+    """
+    client_id, secret = _decoded(request.META["HTTP_AUTHORIZATION"].partition(" ")[2].strip())
+    if parameters.get("client_id", "") not in {"", client_id}:
+        raise InvalidRequest("The client_id in the body is another than in the header.", parameter="client_id")
+    return Credentials(method=AuthMethod.CLIENT_SECRET_BASIC, client_id=client_id, secret=secret)
+
+
+def present_in_body(request: HttpRequest, parameters: Parameters) -> Credentials:
+    """client_id and client_secret in the body.
+
+    Raises:
+        InvalidRequest: there is no client_id.
+    """
+    client_id, secret = parameters["client_id"], parameters["client_secret"]
+    return Credentials(method=AuthMethod.CLIENT_SECRET_POST, client_id=client_id, secret=secret)
+
+
+class SentSecret:
+    """``client_secret_basic`` and ``client_secret_post``: the secret itself."""
+
+    def refusal(self, client: Client | None, credentials: Credentials) -> str:
+        """Why the secret is not the client's, for staff; an unknown client costs a comparison, too."""
         if client is None:
             hmac.compare_digest(digests.digest(credentials.secret), _NOBODY)
-            return False
-        matching = next((secret for secret in client.secrets_in_use if secret.matches(credentials.secret)), None)
-        if matching is None:
-            return False
-        if time.monotonic() - _touched.get(matching.pk, -_TOUCH_INTERVAL) >= _TOUCH_INTERVAL:
-            _touch(matching)
-        return True
+            return "No secret can be its own."
+        return "" if is_secret_of(client.secrets_in_use, credentials.secret) else "The secret is wrong or has expired."
 
 
-class Basic(_Secret):
-    """``client_secret_basic``: both parts form-encoded before they are joined and base64-encoded."""
-
-    def present(self, request: HttpRequest, parameters: Parameters) -> Credentials | None:
-        """The credentials of a Basic header, whatever the case of its scheme (RFC 9110 §11.1)."""
-        header = request.META.get("HTTP_AUTHORIZATION", "")
-        scheme, _, encoded = header.partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        client_id, secret = _decoded(encoded.strip())
-        if parameters.get("client_id", "") not in {"", client_id}:
-            raise InvalidRequest("The client_id in the body is another than in the header.", parameter="client_id")
-        return Credentials(method=AuthMethod.CLIENT_SECRET_BASIC, client_id=client_id, secret=secret)
+def is_secret_of(secrets: Iterable[Secret], presented: str) -> bool:
+    """Whether ``presented`` is one of ``secrets``; its use is noted, and a slow hash replaced."""
+    used = next((secret for secret in secrets if secret.matches(presented)), None)
+    if used is None:
+        return False
+    if used.kind == Secret.Kind.IMPORTED:
+        _replace_slow_hash(used, presented)
+    note_use(used)
+    return True
 
 
-class Post(_Secret):
-    """``client_secret_post``: client_id and client_secret in the body."""
-
-    def present(self, request: HttpRequest, parameters: Parameters) -> Credentials | None:
-        """The credentials of the body."""
-        secret = parameters.get("client_secret", "")
-        if not secret:
-            return None
-        client_id = parameters["client_id"]
-        return Credentials(method=AuthMethod.CLIENT_SECRET_POST, client_id=client_id, secret=secret)
+def note_use(secret: Secret) -> None:
+    """Note when a secret was used last, to the minute; that never decides about the request."""
+    key = (type(secret), secret.pk)
+    if time.monotonic() - _touched.get(key, -_TOUCH_INTERVAL) < _TOUCH_INTERVAL:
+        return
+    _touched[key] = time.monotonic()
+    try:
+        type(secret)._default_manager.filter(pk=secret.pk).update(last_used=timezone.now())
+    except (DatabaseError, InterfaceError):
+        _touched.pop(key, None)
 
 
 def _decoded(encoded: str) -> tuple[str, str]:
@@ -81,13 +104,14 @@ def _decoded(encoded: str) -> tuple[str, str]:
     return client_id, secret
 
 
-def _touch(secret: ClientSecret) -> None:
-    """Note the use of a secret; that never decides about the request."""
-    _touched[secret.pk] = time.monotonic()
+def _replace_slow_hash(secret: Secret, presented: str) -> None:
+    """Keep what is quick to check from now on; where that fails, the next use tries again."""
     try:
-        ClientSecret.objects.filter(pk=secret.pk).update(last_used=timezone.now())
-    except DatabaseError:
-        _touched.pop(secret.pk, None)
+        secret.replace_slow_hash(presented)
+    except (DatabaseError, InterfaceError, Undecryptable):
+        logger.warning("The slow hash of %s %s could not be replaced.", secret._meta.verbose_name, secret.pk)
+    else:
+        forget()  # the row in memory is slow still
 
 
 _NOBODY = digests.digest("nobody")

@@ -3,21 +3,26 @@
 from django.http import HttpRequest
 
 from identityserver.client_authentication.credentials import Credentials
+from identityserver.errors import InvalidClient
 from identityserver.models import Client
 from identityserver.parameters import Parameters
 from identityserver.vocabulary import AuthMethod
 
 
+def present(request: HttpRequest, parameters: Parameters) -> Credentials:
+    """The client_id in the body, where no Authorization header of another kind comes with it.
+
+    Raises:
+        InvalidClient: the request does not say which client it comes from.
+    """
+    if "client_id" not in parameters or "HTTP_AUTHORIZATION" in request.META:
+        raise InvalidClient("The request does not say which client it comes from.")
+    return Credentials(method=AuthMethod.NONE, client_id=parameters["client_id"])
+
+
 class Public:
-    """``none``: the client_id in the body, and nothing else anywhere."""
+    """``none``: the client_id, and nothing else anywhere."""
 
-    def present(self, request: HttpRequest, parameters: Parameters) -> Credentials | None:
-        """The client_id, where no secret or Authorization header comes with it."""
-        client_id = parameters.get("client_id", "")
-        if not client_id or parameters.get("client_secret", "") or "HTTP_AUTHORIZATION" in request.META:
-            return None
-        return Credentials(method=AuthMethod.NONE, client_id=client_id)
-
-    def proves(self, client: Client | None, credentials: Credentials) -> bool:
+    def refusal(self, client: Client | None, credentials: Credentials) -> str:
         """Nothing to prove; that the client is public is asked by its registered method."""
-        return True
+        return ""

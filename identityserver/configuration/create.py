@@ -50,7 +50,11 @@ def create_client(wanted: NewClient) -> CreatedClient:
         client.save()
         client.identity_resources.set(scopes.identity_resources)
         client.api_scopes.set(scopes.api_scopes)
-        return CreatedClient(client=client, secret="" if client.is_public else ClientSecret.generate(client)[1])
+        return CreatedClient(client=client, secret=_new_secret(client) if client.has_secrets else "")
+
+
+def _new_secret(client: Client) -> str:
+    return ClientSecret.generate(client, recoverable=client.keeps_secrets_recoverable)[1]
 
 
 def unsaved_client(wanted: NewClient, *, offline_access: bool) -> Client:

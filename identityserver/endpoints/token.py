@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
 
-from identityserver.client_authentication import METHODS
+from identityserver.client_authentication import metadata_of
 from identityserver.endpoints.base import json_response
 from identityserver.endpoints.client import ClientEndpoint
 from identityserver.grant_types import GRANT_TYPES, TokenRequest, grant_type_for
@@ -25,8 +25,8 @@ class TokenEndpoint(ClientEndpoint):
         """RFC 8414 §2."""
         return {
             "token_endpoint": cls.url(),
-            "token_endpoint_auth_methods_supported": [method.value for method in METHODS],
-            "grant_types_supported": [str(name) for name in GRANT_TYPES],
+            **metadata_of("token"),
+            "grant_types_supported": list(served_grant_types()),
         }
 
     def answer(self, request: HttpRequest, client: Client, parameters: Parameters) -> HttpResponse:

@@ -112,10 +112,15 @@ class Secret(models.Model):
         fields = {"kind": cls.Kind.IMPORTED, "digest": encoded, "description": description}
         return cls._default_manager.create(**{cls.HOLDER: holder}, **fields, expires=expires)
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and self.expires <= timezone.now()
+
     @sensitive_variables()
     def matches(self, value: str) -> bool:
         """Whether ``value`` is this secret, and it has not expired; compared in constant time."""
-        if self.expires is not None and self.expires <= timezone.now():
+        if self.has_expired:
             return False
         if self.kind == self.Kind.IMPORTED:
             return check_password(value, self.digest)

@@ -11,8 +11,10 @@ from urllib.parse import quote_plus, urlencode
 from django.test import Client as HttpClient
 from django.urls import reverse
 
+from identityserver.jose import NewKey, generate
 from identityserver.models import ApiScope, Client, ClientSecret, IdentityResource
-from identityserver.vocabulary import AuthMethod, GrantType
+from identityserver.testing import assertions
+from identityserver.vocabulary import Algorithm, AuthMethod, GrantType
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -83,14 +85,16 @@ class RelyingParty:
 
     Args:
         scopes: names of identity resources, API scopes and ``offline_access`` that it may ask for.
+        key: what it signs assertions with, where it authenticates by private_key_jwt; a new one unless given.
         fields: of the ``Client`` row, overriding what a confidential web app has.
     """
 
-    def __init__(self, *, scopes: str = "openid profile email", **fields: Any) -> None:
+    def __init__(self, *, scopes: str = "openid profile email", key: NewKey | None = None, **fields: Any) -> None:
         names = scopes.split()
         self.offline_access = "offline_access" in names
         grant_types = [GrantType.AUTHORIZATION_CODE.value]
         grant_types += [GrantType.REFRESH_TOKEN.value] if self.offline_access else []
+        self.key = key or _key_for(fields)
         self.row = Client(
             **{
                 "name": "Web app",
@@ -98,6 +102,7 @@ class RelyingParty:
                 "post_logout_redirect_uris": ["https://app.example/signed-out"],
                 "allowed_grant_types": grant_types,
                 "allow_offline_access": self.offline_access,
+                "jwks": {"keys": [self.key.public_jwk]} if self.key and "jwks_uri" not in fields else None,
                 **fields,
             }
         )
@@ -106,7 +111,7 @@ class RelyingParty:
         self.row.identity_resources.set(IdentityResource.objects.filter(name__in=names))
         self.row.api_scopes.set(ApiScope.objects.filter(name__in=names))
         self.scope = scopes
-        self.secret = "" if self.row.is_public else ClientSecret.generate(self.row)[1]
+        self.secret = self.new_secret() if self.row.has_secrets else ""
         self.http = HttpClient(raise_request_exception=False)
         self.verifier = secrets.token_urlsafe(48)
         self.state = secrets.token_urlsafe(8)
@@ -121,6 +126,17 @@ class RelyingParty:
     def redirect_uri(self) -> str:
         """Its first redirect URI."""
         return str(self.row.redirect_uris[0])
+
+    def new_secret(self) -> str:
+        """One more secret, kept as its method needs it."""
+        return ClientSecret.generate(self.row, recoverable=self.row.keeps_secrets_recoverable)[1]
+
+    def assertion(self, **claims: Any) -> str:
+        """A client assertion, with these claims changed; by its key, or else by its secret."""
+        said = assertions.assertion_claims(self.client_id, **claims)
+        if self.key:
+            return assertions.signed(said, self.key)
+        return assertions.authenticated(said, self.secret, self.row.token_endpoint_auth_signing_alg or "HS256")
 
     def authorization_parameters(self, **changes: str | None) -> dict[str, str]:
         """What it sends to the authorization endpoint; ``None`` leaves a parameter out."""
@@ -181,15 +197,27 @@ class RelyingParty:
                 headers["Authorization"] = basic(self.client_id, self.secret)
             case AuthMethod.CLIENT_SECRET_POST:
                 form = {"client_id": self.client_id, "client_secret": self.secret, **form}
+            case AuthMethod.CLIENT_SECRET_JWT | AuthMethod.PRIVATE_KEY_JWT:
+                form = {**self._asserted(), **form}
             case _:
                 form = {"client_id": self.client_id, **form}
         url = reverse(f"identityserver:{endpoint}")
         return self.http.post(url, urlencode(form), content_type=FORM, headers=headers)
 
+    def _asserted(self) -> dict[str, str]:
+        return {"client_assertion_type": assertions.ASSERTION_TYPE, "client_assertion": self.assertion()}
+
     def userinfo(self, access_token: str) -> Any:
         """The UserInfo response."""
         headers = {"Authorization": f"Bearer {access_token}"}
         return self.http.get(reverse("identityserver:userinfo"), headers=headers)
+
+
+def _key_for(fields: Mapping[str, Any]) -> NewKey | None:
+    """A key of its own for a client that signs assertions; its algorithm is the one that is registered."""
+    if fields.get("token_endpoint_auth_method") != AuthMethod.PRIVATE_KEY_JWT:
+        return None
+    return generate(Algorithm(fields.get("token_endpoint_auth_signing_alg") or Algorithm.ES256))
 
 
 def challenge_of(verifier: str) -> str:
