@@ -26,7 +26,7 @@ class TokenEndpoint(ClientEndpoint):
         return {
             "token_endpoint": cls.url(),
             **metadata_of("token"),
-            "grant_types_supported": list(served_grant_types()),
+            "grant_types_supported": [str(name) for name in GRANT_TYPES],
         }
 
     def answer(self, request: HttpRequest, client: Client, parameters: Parameters) -> HttpResponse:
