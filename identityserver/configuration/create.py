@@ -42,8 +42,10 @@ def create_client(wanted: NewClient) -> CreatedClient:
         ValidationError: by field, with what to change; nothing is stored then.
     """
     scopes = RequestedScopes.find(wanted.scopes or wanted.preset.scopes)
+    if not wanted.preset.sends_people:
+        refuse_places(wanted)
     if not wanted.preset.has_user:
-        refuse_what_needs_a_user(wanted, scopes)
+        refuse_what_needs_a_user(scopes)
     client = unsaved_client(wanted, offline_access=scopes.offline_access)
     client.full_clean()
     with transaction.atomic(using=router.db_for_write(Client)):
@@ -72,19 +74,23 @@ def unsaved_client(wanted: NewClient, *, offline_access: bool) -> Client:
         allow_offline_access=offline_access,
         require_consent=wanted.require_consent,
     )
-    if not preset.has_user:
+    if not preset.sends_people:
         client.response_types = []
     if wanted.client_id:
         client.client_id = wanted.client_id
     return client
 
 
-def refuse_what_needs_a_user(wanted: NewClient, scopes: "RequestedScopes") -> None:
-    """Nobody signs in to a machine, so it has nowhere to return to and nobody's data to ask for."""
+def refuse_places(wanted: NewClient) -> None:
+    """A machine or a device sends no browser here, so nobody is sent back to it."""
     if wanted.redirect_uris or wanted.post_logout_redirect_uris:
         raise ValidationError(
-            {"redirect_uris": _("Nobody signs in to this kind of client, so it has no redirect URI.")}
+            {"redirect_uris": _("Nobody is sent back to this kind of client, so it has no redirect URI.")}
         )
+
+
+def refuse_what_needs_a_user(scopes: "RequestedScopes") -> None:
+    """Nobody signs in to a machine, so it has nobody's data to ask for."""
     if scopes.identity_resources or scopes.offline_access:
         raise ValidationError(
             {"scope": _("Nobody signs in to this kind of client, so it may ask for API scopes only.")}

@@ -1,4 +1,4 @@
-"""What kinds of client there are, and the settings each kind should have (RFC 9700, RFC 8252).
+"""What kinds of client there are, and the settings each kind should have (RFC 9700, RFC 8252, RFC 8628).
 
 A preset decides what follows from the kind of software; everything else is a client's own.
 """
@@ -30,7 +30,12 @@ class Preset:
 
     @property
     def has_user(self) -> bool:
-        """Whether people sign in to it, so that it needs somewhere to send them back to."""
+        """Whether people sign in to it, so that it may ask for what is theirs."""
+        return self.grant_type != GrantType.CLIENT_CREDENTIALS
+
+    @property
+    def sends_people(self) -> bool:
+        """Whether it sends people's browsers here, so that it needs somewhere to have them sent back to."""
         return self.grant_type == GrantType.AUTHORIZATION_CODE
 
 
@@ -70,5 +75,14 @@ MACHINE = Preset(
     token_endpoint_auth_method=AuthMethod.CLIENT_SECRET_BASIC,
     grant_type=GrantType.CLIENT_CREDENTIALS,
 )
+DEVICE = Preset(
+    name="device",
+    title="Device",
+    description="A television, printer or command line without a browser: people allow it on another device (RFC 8628).",
+    application_type=ApplicationType.NATIVE,
+    token_endpoint_auth_method=AuthMethod.NONE,
+    grant_type=GrantType.DEVICE_CODE,
+    scopes=(*_SIGN_IN_SCOPES, Scope.OFFLINE_ACCESS),
+)
 
-PRESETS = {preset.name: preset for preset in (WEB, SINGLE_PAGE, NATIVE, MACHINE)}
+PRESETS = {preset.name: preset for preset in (WEB, SINGLE_PAGE, NATIVE, MACHINE, DEVICE)}

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from identityserver.configuration.presets import PRESETS
 from identityserver.models import ApiScope, Client, ClientSecret
+from identityserver.vocabulary import GrantType
 
 pytestmark = pytest.mark.django_db
 
@@ -74,9 +75,19 @@ class TestPresets:
         assert scopes_of(client) == {"reports"}
         assert client.secrets.get().matches(printed["OIDC_CLIENT_SECRET"])
 
+    def test_a_device_is_public_and_has_nowhere_to_return_to(self):
+        """RFC 8628: people allow it on another device, and it stays connected."""
+        client, printed = create("--preset device --name Television")
+        assert client.is_public
+        assert client.allowed_grant_types == [GrantType.DEVICE_CODE, GrantType.REFRESH_TOKEN]
+        assert client.redirect_uris == client.response_types == []
+        assert client.allow_offline_access
+        assert scopes_of(client) == {"openid", "profile", "email"}
+        assert "OIDC_CLIENT_SECRET" not in printed
+
     @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
     def test_every_preset_makes_a_client_that_is_valid(self, preset):
-        place = f"--redirect-uri {CALLBACK}" if preset.has_user else ""
+        place = f"--redirect-uri {CALLBACK}" if preset.sends_people else ""
         client, _ = create(f"--preset {preset.name} --name Any {place}")
         client.full_clean()
 
@@ -125,8 +136,9 @@ class TestRefusals:
         assert message.startswith("--scope: ")
         assert "Did you mean email?" in message
 
-    def test_a_machine_with_a_place_to_return_to(self):
-        message = refusal(f"--preset machine --name Nightly --redirect-uri {CALLBACK}")
+    @pytest.mark.parametrize("preset", ["machine", "device"])
+    def test_a_place_to_return_to_where_nobody_is_sent_back(self, preset):
+        message = refusal(f"--preset {preset} --name Nightly --redirect-uri {CALLBACK}")
         assert message.startswith("--redirect-uri: ")
 
     @pytest.mark.parametrize("scope", ["openid", "offline_access"])

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from identityserver.configuration.create import CreatedClient, NewClient, create_client
 from identityserver.configuration.environment import environment_file
 from identityserver.configuration.presets import PRESETS
+from identityserver.vocabulary import GrantType
 
 
 class Command(BaseCommand):
@@ -84,6 +85,8 @@ def summary(created: CreatedClient) -> str:
     client = created.client
     if created.secret:
         remark = "# The secret is shown only now: it is not stored."
-    else:
+    elif GrantType.AUTHORIZATION_CODE in client.allowed_grant_types:
         remark = "# A public client: it has no secret, and proves itself with PKCE."
+    else:
+        remark = "# A public client: it has no secret."
     return "\n".join([f"# {client.name}", environment_file(client, created.secret), remark])
