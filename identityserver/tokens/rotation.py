@@ -181,7 +181,7 @@ def _delete(key: SigningKey, now: datetime) -> int:
 
 def _withdraw(key: SigningKey, change: str, **values: object) -> bool:
     """Change ``key`` so that it signs no more, and let another sign where it did, in one transaction."""
-    coming = _successor(Algorithm(key.algorithm)) if key.signs_at(timezone.now()) else None
+    coming = _stand_in(key)
     with transaction.atomic(using=router.db_for_write(SigningKey)):
         withdrawn = SigningKey.objects.filter(pk=key.pk, revoked_at=None, deleted_at=None).update(**values)
         if withdrawn and coming is not None:
@@ -189,6 +189,15 @@ def _withdraw(key: SigningKey, change: str, **values: object) -> bool:
     if withdrawn:
         _told(key, change)
     return bool(withdrawn)
+
+
+def _stand_in(key: SigningKey) -> SigningKey | None:
+    """The key that must sign in the place of ``key``, made where there is none; nothing where another signs."""
+    now = timezone.now()
+    others = (other for other in _rows(Algorithm(key.algorithm)) if other.pk != key.pk)
+    if not key.signs_at(now) or any(other.signs_at(now) for other in others):
+        return None
+    return _successor(Algorithm(key.algorithm))
 
 
 def _hand_over(coming: SigningKey, moment: datetime) -> None:
