@@ -3,6 +3,30 @@
 Autodiscovered by ``django.contrib.admin``. What is a credential, or the digest of one, is on no page.
 """
 
-from identityserver.admin import claims, clients, consents, events, grants, keys, resources, sessions, subjects
+from identityserver.admin import (
+    claims,
+    clients,
+    consents,
+    devices,
+    events,
+    grants,
+    issuers,
+    keys,
+    resources,
+    sessions,
+    subjects,
+)
 
-__all__ = ["claims", "clients", "consents", "events", "grants", "keys", "resources", "sessions", "subjects"]
+__all__ = [
+    "claims",
+    "clients",
+    "consents",
+    "devices",
+    "events",
+    "grants",
+    "issuers",
+    "keys",
+    "resources",
+    "sessions",
+    "subjects",
+]

@@ -110,6 +110,7 @@ class ClientAdmin(ModelAdmin):
                 "classes": ["collapse"],
                 "fields": [
                     "authorization_code_lifetime",
+                    "device_code_lifetime",
                     "identity_token_lifetime",
                     "id_token_signed_response_alg",
                     "access_token_type",

@@ -35,7 +35,6 @@ UNBUILT = {
     "backchannel_token_delivery_mode": "poll",
     "ciba_lifetime": "5",
     "default_acr_values": "x",
-    "device_code_lifetime": "5",
     "enable_local_login": "",
     "front_channel_logout_session_required": "",
     "front_channel_logout_uri": "https://app.example/logout",
@@ -163,7 +162,7 @@ class TestForm:
         settings.IDENTITYSERVER = {"issuer": "http://testserver", "access_token_lifetime": timedelta(minutes=20)}
         form = administrator.get(ADD).context["adminform"].form
         lifetimes = [name for name in form.fields if name.endswith("_lifetime")]
-        assert len(lifetimes) == 7
+        assert len(lifetimes) == 8
         for name in lifetimes:
             assert "blank" in form.fields[name].help_text, name
         assert "1200 (0:20:00)" in form.fields["access_token_lifetime"].help_text

@@ -17,6 +17,7 @@ from identityserver.models import (
     Client,
     ClientSecret,
     Consent,
+    DeviceRequest,
     Event,
     Grant,
     RefreshToken,
@@ -29,7 +30,7 @@ from tests.admin.forms import Form
 
 pytestmark = pytest.mark.django_db
 
-READ_ONLY = ["usersession", "grant", "consent", "event", "subject"]
+READ_ONLY = ["usersession", "grant", "consent", "devicerequest", "event", "subject"]
 
 
 def page(model: str, view: str, *args) -> str:
@@ -42,8 +43,9 @@ def act(http, model: str, action: str, *rows, **fields):
 
 
 @pytest.fixture
-def signed_in(alice, relying_party):
-    """Alice has used two clients: tokens, a consent and a session are there."""
+def signed_in(alice, relying_party, television):
+    """Alice has used two clients, and a device waits: tokens, a consent and a session are there."""
+    television.device_authorization().succeeds()
     apps = [relying_party(scopes="openid offline_access", require_consent=True, name=name) for name in ("Shop", "Blog")]
     for app in apps:
         shown = alice.browser.authorize(app)
@@ -112,6 +114,33 @@ class TestGrants:
         grants = list(Grant.objects.all())
         act(staff("view_grant"), "grant", "revoke_grants", *grants)
         assert Grant.objects.filter(revoked_at=None).count() == 2
+
+
+class TestDevices:
+    """RFC 8628: what devices ask for; their codes are on no page."""
+
+    def test_they_are_filtered_and_found(self, administrator, alice, television, clock):
+        asked = [television.device_authorization().succeeds() for _ in range(4)]
+        for number, decide in ((0, "allow"), (1, "deny"), (2, "allow")):
+            getattr(alice.browser.enter_user_code(asked[number].user_code), decide)()
+        television.poll(asked[0].device_code).succeeds()
+        rows = {key: DeviceRequest.objects.get(digest=digest(found.device_code)) for key, found in enumerate(asked)}
+        for query, found in (
+            ({"state": "waiting"}, {3}),
+            ({"state": "allowed"}, {0, 2}),
+            ({"state": "refused"}, {1}),
+            ({"q": "alice"}, {0, 1, 2}),
+            ({"q": television.client_id}, {0, 1, 2, 3}),
+            ({"q": "bob"}, set()),
+        ):
+            listed = administrator.get(page("devicerequest", "changelist"), query).context["cl"].result_list
+            assert {key for key, row in rows.items() if row in listed} == found, query
+        for key, state in enumerate(("connected", "refused", "allowed", "waiting")):
+            shown = administrator.get(page("devicerequest", "change", rows[key].pk)).content.decode()
+            assert f'<div class="readonly">{state}</div>' in shown
+            assert not any(value in shown for value in (rows[key].digest, rows[key].user_code))
+        clock.forward(minutes=6)
+        assert "expired" in administrator.get(page("devicerequest", "change", rows[3].pk)).content.decode()
 
 
 class TestConsents:
@@ -201,6 +230,7 @@ class TestReading:
             UserSession.objects.begin(user)
             Grant.objects.create(user=user, client=client, kind="x", expires=timezone.now())
             Consent.objects.create(user=user, client=client)
+            DeviceRequest.objects.begin(client, scopes=[], resources=[], ip=None)
             Subject.objects.of(user)
             Event.objects.create(type=f"type{number}", outcome="success")
         with django_assert_max_num_queries(10):
@@ -259,7 +289,7 @@ class TestCascades:
     def test_that_lists_nothing_more_in_the_index(self, staff):
         shown = staff("view_client").get("/admin/").content.decode()
         assert "/admin/identityserver/client/" in shown
-        for name in ("User sessions", "Grants", "Events", "Consents"):
+        for name in ("User sessions", "Grants", "Device requests", "Events", "Consents"):
             assert name not in shown
 
 
@@ -283,6 +313,7 @@ def _canaries(apps, alice) -> list[tuple[str, str]]:
         ClientSecret: ["digest"],
         AuthorizationCode: ["digest", "code_challenge"],
         RefreshToken: ["digest"],
+        DeviceRequest: ["digest", "user_code"],
         AuthorizationRequest: ["digest", "binding"],
         SigningKey: ["private_jwk"],
         UsedIdentifier: ["digest", "mark"],
