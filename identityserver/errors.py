@@ -120,6 +120,14 @@ class UnsupportedGrantType(ProtocolError):
     remedy = "Use a grant type that discovery lists in grant_types_supported."
 
 
+class UnsupportedTokenType(ProtocolError):
+    """What was presented cannot be revoked."""
+
+    code = "unsupported_token_type"
+    clause = "RFC 7009 §2.2.1"
+    remedy = "Revoke the access token or the refresh token."
+
+
 class InvalidScope(ProtocolError):
     """A scope is unknown, or the client may not ask for it."""
 

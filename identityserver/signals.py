@@ -32,6 +32,9 @@ device_code_replayed = Signal()
 #: Somebody who is signed in typed a user code that is none. Arguments: user, session, reason ("unknown" or
 #: "rate_limited"), request.
 user_code_failed = Signal()
+#: A client revoked a token of its own. Arguments: client, kind ("access token" or "refresh token", which goes with its
+#: whole grant), grant_id (UUID or None), subject.
+token_revoked = Signal()
 #: A signing key took over ahead of its time, was retired, revoked or deleted.
 #: Arguments: key (SigningKey), change ("rotated", "retired", "revoked", "deleted").
 signing_key_changed = Signal()

@@ -6,7 +6,9 @@ from identityserver.endpoints.base import ProtocolEndpoint
 from identityserver.endpoints.device_authorization import DeviceAuthorizationEndpoint
 from identityserver.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint, OAuthMetadataEndpoint
 from identityserver.endpoints.end_session import EndSessionEndpoint
+from identityserver.endpoints.introspection import IntrospectionEndpoint
 from identityserver.endpoints.registration import ClientConfigurationEndpoint, RegistrationEndpoint
+from identityserver.endpoints.revocation import RevocationEndpoint
 from identityserver.endpoints.token import TokenEndpoint
 from identityserver.endpoints.userinfo import UserInfoEndpoint
 
@@ -17,6 +19,8 @@ ENDPOINTS: tuple[type[ProtocolEndpoint], ...] = (
     TokenEndpoint,
     DeviceAuthorizationEndpoint,
     UserInfoEndpoint,
+    IntrospectionEndpoint,
+    RevocationEndpoint,
     EndSessionEndpoint,
     RegistrationEndpoint,
     ClientConfigurationEndpoint,

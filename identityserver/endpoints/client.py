@@ -26,10 +26,14 @@ class ClientEndpoint(ProtocolEndpoint):
         parameters = read_form(request)
         credentials = read_credentials(request, parameters)
         try:
-            return judge_client(credentials.client_id, partial(self._judge, request, credentials, parameters))
+            return self.judged(request, credentials, parameters)
         except InvalidClient:
             _slow_down(request, credentials)
             raise
+
+    def judged(self, request: HttpRequest, credentials: Credentials, parameters: Parameters) -> HttpResponse:
+        """The answer to the client that the credentials prove."""
+        return judge_client(credentials.client_id, partial(self._judge, request, credentials, parameters))
 
     def answer(self, request: HttpRequest, client: Client, parameters: Parameters) -> HttpResponse:
         """What an authenticated client is told; called again where its registration has changed meanwhile."""
@@ -47,7 +51,7 @@ class ClientEndpoint(ProtocolEndpoint):
         self, request: HttpRequest, credentials: Credentials, parameters: Parameters, found: Client | None
     ) -> HttpResponse:
         if found is not None and found.has_guessable_secret:
-            _refuse_guessing(request, credentials)
+            refuse_guessing(request, credentials)
         return self.answer(request, authenticated(found, credentials), parameters)
 
 
@@ -59,7 +63,7 @@ def _slow_down(request: HttpRequest, credentials: Credentials) -> None:
         raise SlowDown("Too many failed client authentications.", retry_after=wait)
 
 
-def _refuse_guessing(request: HttpRequest, credentials: Credentials) -> None:
+def refuse_guessing(request: HttpRequest, credentials: Credentials) -> None:
     """Beyond the limit a secret that a person chose is not even compared; generated ones cannot be guessed."""
     limit = options().client_authentication_failures_per_minute
     wait = is_exhausted(_FAILURES, _sender(request, credentials), limit, _MINUTE)

@@ -20,9 +20,9 @@ from identityserver.models.sessions import UserSession
 class GrantManager(models.Manager["Grant"]):
     """Revokes in the words of the domain."""
 
-    def revoke(self, grant_id: uuid.UUID, reason: str) -> None:
-        """Revoke one grant with all its tokens."""
-        self._revoke(self.filter(pk=grant_id), reason)
+    def revoke(self, grant_id: uuid.UUID, reason: str) -> bool:
+        """Revoke one grant with all its tokens; whether it was not revoked before."""
+        return bool(self._revoke(self.filter(pk=grant_id), reason))
 
     def revoke_coordinated(self, reason: str) -> None:
         """Revoke what ends with its user session: by the client's choice, or else the server's."""
@@ -38,8 +38,8 @@ class GrantManager(models.Manager["Grant"]):
             grants = grants.exclude(pk__in=self.filter(user=user, session__sid=keep_session_sid).values("pk"))
         self._revoke(grants, reason)
 
-    def _revoke(self, grants: "models.QuerySet[Grant]", reason: str) -> None:
-        grants.filter(revoked_at=None).update(revoked_at=timezone.now(), revocation_reason=reason)
+    def _revoke(self, grants: "models.QuerySet[Grant]", reason: str) -> int:
+        return grants.filter(revoked_at=None).update(revoked_at=timezone.now(), revocation_reason=reason)
 
 
 class Grant(models.Model):

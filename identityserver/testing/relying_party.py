@@ -189,9 +189,17 @@ class RelyingParty:
         """A token request, authenticated by the registered method."""
         return TokenResponse(self._post("token", parameters))
 
-    def _post(self, endpoint: str, parameters: Mapping[str, str | None]) -> Any:
+    def introspect(self, token: str, *, accept: str = "application/json", **changes: str | None) -> Any:
+        """The introspection response about ``token``, which is this client's own or else inactive."""
+        return self._post("introspection", {"token": token, **changes}, {"Accept": accept})
+
+    def revoke(self, token: str, **changes: str | None) -> Any:
+        """The answer to giving ``token`` back."""
+        return self._post("revocation", {"token": token, **changes})
+
+    def _post(self, endpoint: str, parameters: Mapping[str, str | None], more: Mapping[str, str] | None = None) -> Any:
         form = {name: value for name, value in parameters.items() if value is not None}
-        headers = {}
+        headers = dict(more or {})
         match self.row.token_endpoint_auth_method:
             case AuthMethod.CLIENT_SECRET_BASIC:
                 headers["Authorization"] = basic(self.client_id, self.secret)

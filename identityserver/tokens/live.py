@@ -1,4 +1,4 @@
-"""Access tokens as they are now: verified, and not revoked with anything they depend on (RFC 7009 §2, RFC 7662 §4).
+"""Tokens as they are now: verified, and not revoked with anything they depend on (RFC 7009 §2, RFC 7662 §4).
 
 A JWT is good by its signature; what the authorization server itself must know besides is in the database, and
 is read in one statement, for a reference token together with all that it stands for.
@@ -15,7 +15,8 @@ from django.utils import timezone
 from identityserver import digests
 from identityserver.conf import options
 from identityserver.errors import InvalidToken
-from identityserver.models import Client, Grant, ReferenceToken, UsedIdentifier
+from identityserver.models import Client, Grant, ReferenceToken, RefreshToken, UsedIdentifier
+from identityserver.models.grants import HOLDER_RELATIONS
 from identityserver.models.prepared import Parameter, Select, Values
 from identityserver.tokens.verify import AccessTokenClaims, checked_claims, verify_access_token
 
@@ -82,6 +83,22 @@ def live_reference_token(value: str, *, audiences: Collection[str] | None = None
     return LiveToken(token=token, client_pk=row.client_id, grant=row.grant, reference_pk=row.pk)
 
 
+def live_refresh_token(value: str, client: Client) -> RefreshToken:
+    """The refresh token of ``client`` with its grant and user, if using it now would give tokens; one query.
+
+    Raises:
+        InvalidToken: it is unknown, of another client, used, expired, or revoked with whatever it depends on.
+    """
+    row = _REFRESH.first(digest=digests.digest(value), client=client.pk) if len(value) == digests.LENGTH else None
+    now = timezone.now()
+    if row is None or row.consumed_at is not None or min(row.expires, row.grant.expires) <= now:
+        raise InvalidToken("The refresh token is unknown, used or expired.")
+    _check_grant(row, row.grant, needs_user=True)
+    if not (client.admits_everybody or client.admits(row.grant.user)):
+        raise InvalidToken("The user may not use this client any more.")
+    return row  # type: ignore[no-any-return]  # prepared statements give what the queryset would
+
+
 #: What the worth of a grant's tokens depends on, as attributes of the rows that are read.
 _CIRCUMSTANCES = {
     "grant_client_enabled": "client__enabled",
@@ -94,8 +111,13 @@ _REFERENCE = Select(
     ReferenceToken.objects.filter(digest=Parameter("digest")).annotate(
         own_client_enabled=F("client__enabled"), **{name: F(f"grant__{path}") for name, path in _CIRCUMSTANCES.items()}
     ),
-    "grant",
-    "grant__user",
+    *HOLDER_RELATIONS,
+)
+_REFRESH = Select(
+    RefreshToken.objects.filter(digest=Parameter("digest"), grant__client_id=Parameter("client")).annotate(
+        **{name: F(f"grant__{path}") for name, path in _CIRCUMSTANCES.items()}
+    ),
+    *HOLDER_RELATIONS,
 )
 _OWN_CLIENT = Client.objects.filter(client_id=Parameter("client_id"), enabled=True).order_by()
 _IS_REVOKED = Exists(
@@ -121,7 +143,7 @@ def _live_jwt(token: AccessTokenClaims) -> LiveToken:
         raise InvalidToken("The access token was revoked.")
     if grant.own_client is None:
         raise InvalidToken("The client is disabled.")
-    _check_grant(grant, grant, token)
+    _check_grant(grant, grant, needs_user=token.subject is not None)
     return LiveToken(token=token, client_pk=grant.own_client, grant=grant)
 
 
@@ -142,12 +164,12 @@ def _check(row: Any, grant: Grant | None, token: AccessTokenClaims) -> None:
     if not row.own_client_enabled:
         raise InvalidToken("The client is disabled.")
     if grant is not None:
-        _check_grant(row, grant, token)
+        _check_grant(row, grant, needs_user=token.subject is not None)
     elif token.subject is not None:
         raise InvalidToken("The access token has no grant.")
 
 
-def _check_grant(row: Any, grant: Grant, token: AccessTokenClaims) -> None:
+def _check_grant(row: Any, grant: Grant, *, needs_user: bool) -> None:
     """The grant and whom it depends on, by the circumstances in ``row``.
 
     Its age does not matter: the last access token that it gave lives on by its own expiry.
@@ -156,7 +178,7 @@ def _check_grant(row: Any, grant: Grant, token: AccessTokenClaims) -> None:
         raise InvalidToken("The access token was revoked.", detail=f"Grant {grant.pk}: {grant.revocation_reason}")
     if not row.grant_client_enabled:
         raise InvalidToken("The client of the grant is disabled.")
-    if grant.user is None and token.subject is not None:
+    if grant.user is None and needs_user:
         raise InvalidToken("The user is gone.")
     if grant.user is not None and not grant.user.is_active:
         raise InvalidToken("The user is inactive.")
