@@ -23,6 +23,7 @@ from identityserver.errors import ProtocolError, TemporarilyUnavailable
 from identityserver.models import (
     ApiResource,
     ApiScope,
+    ApiSecret,
     ClaimMapping,
     Client,
     ClientSecret,
@@ -131,7 +132,7 @@ def _end_all(user: AbstractBaseUser, reason: EndReason, keep_sid: str | None = N
 
 # --- Configuration ---------------------------------------------------------------------------------
 
-for _model in (ApiResource, ApiScope, ClaimMapping, Client, ClientSecret, IdentityResource, SigningKey):
+for _model in (ApiResource, ApiScope, ApiSecret, ClaimMapping, Client, ClientSecret, IdentityResource, SigningKey):
     post_save.connect(forget_on_commit, sender=_model, dispatch_uid=f"identityserver.saved.{_model.__name__}")
     post_delete.connect(forget_on_commit, sender=_model, dispatch_uid=f"identityserver.deleted.{_model.__name__}")
 for _relation in (Client.identity_resources, Client.api_scopes, Client.allowed_groups, ApiResource.api_scopes):
@@ -262,6 +263,14 @@ def store_registration_replaced(client: Client, **_: Any) -> None:
 def store_registration_deleted(client_id: str, name: str, **_: Any) -> None:
     """RFC 7592 §2.3: a client deleted itself."""
     store_sparingly(happened("registration_deleted", {"client": client_id, "detail": name, "clause": "RFC 7592 §2.3"}))
+
+
+@receiver(signals.token_revoked)
+def store_token_revoked(client: Client, kind: str, grant_id: object, **_: Any) -> None:
+    """RFC 7009: a client gave a token back."""
+    of_grant = f" of grant {grant_id}" if grant_id else ""
+    said = {"client": client.client_id, "code": kind, "detail": f"{kind}{of_grant}", "clause": "RFC 7009 §2"}
+    store_sparingly(happened("token_revoked", said))
 
 
 @receiver(signals.client_unusable)
