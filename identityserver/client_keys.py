@@ -1,13 +1,13 @@
 """The public keys of clients, from ``jwks`` or from ``jwks_uri`` (RFC 7591 §2, OpenID Connect Core §10.1.1)."""
 
 from datetime import timedelta
+from typing import Protocol
 
 from django.utils import timezone
 
 from identityserver import jose
 from identityserver.errors import ClientKeysUnavailable
 from identityserver.key_sets import KeySet, read_key_set
-from identityserver.models import Client
 from identityserver.outbound import Document, DocumentUnavailable, OutboundError, fetch_document
 from identityserver.vocabulary import Algorithm
 
@@ -15,7 +15,19 @@ from identityserver.vocabulary import Algorithm
 _NEW = timedelta(minutes=1)
 
 
-def client_verifier(client: Client, algorithm: Algorithm, kid: str) -> jose.Verifier:
+class KeyHolder(Protocol):
+    """Whoever registered keys, or an address of them: a client, or an issuer of assertions."""
+
+    @property
+    def jwks_uri(self) -> str:
+        """Where the keys are, or ``""``."""
+
+    @property
+    def registered_keys(self) -> KeySet:
+        """The keys themselves, where there is no address."""
+
+
+def client_verifier(client: KeyHolder, algorithm: Algorithm, kid: str) -> jose.Verifier:
     """The client's one key for ``algorithm`` named ``kid``; a name that is not known has its keys fetched again.
 
     Raises:

@@ -13,6 +13,8 @@ from identityserver.grant_types.client_credentials import ClientCredentialsGrant
 from identityserver.grant_types.device_code import DeviceCodeGrant
 from identityserver.grant_types.extension import extension_grants
 from identityserver.grant_types.granting import granted_to_user, requested_resources
+from identityserver.grant_types.implicit import ImplicitGrant
+from identityserver.grant_types.jwt_bearer import JwtBearerGrant
 from identityserver.grant_types.password import PasswordGrant
 from identityserver.grant_types.refresh_token import RefreshTokenGrant
 from identityserver.tokens.authorization import Authorization
@@ -28,7 +30,9 @@ GRANT_TYPES: Mapping[str, TokenGrant] = {
 
 #: Those that the option ``optional_grant_types`` turns on.
 OPTIONAL_GRANT_TYPES: Mapping[str, TokenGrant] = {
+    GrantType.JWT_BEARER: JwtBearerGrant(),
     GrantType.PASSWORD: PasswordGrant(),
+    GrantType.IMPLICIT: ImplicitGrant(),
 }
 
 

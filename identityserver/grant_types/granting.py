@@ -8,7 +8,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from identityserver import scopes
-from identityserver.errors import InvalidGrant, InvalidScope
+from identityserver.errors import InvalidGrant, InvalidScope, InvalidTarget
 from identityserver.grant_types.base import TokenRequest
 from identityserver.models import Client, Grant
 from identityserver.tokens.authorization import Authorization, from_grant
@@ -46,10 +46,13 @@ def permitted_resources(resources: scopes.Resources, user: AbstractBaseUser) -> 
 
     Raises:
         InvalidScope: nothing.
+        InvalidTarget: nothing for an API that was asked for, so that the token would be for another.
     """
     permitted = resources.permitted_to(user)
     if not permitted.scopes:
         raise InvalidScope("None of the scopes can be granted.", parameter="scope")
+    if len(permitted.apis) < len(permitted.indicators):
+        raise InvalidTarget("Nothing can be granted for the resource.", parameter="resource")
     return permitted
 
 
@@ -98,7 +101,7 @@ def _grant(client: Client, user: Any, granted: scopes.Resources, *, kind: str, *
     return Grant(
         client_id=client.pk,
         user=user,
-        subject=subject_of(user),
+        subject=subject_of(user, client),
         kind=kind,
         scopes=list(granted.scopes),
         resources=list(granted.indicators),

@@ -47,6 +47,10 @@ ASSERTION_ALGORITHMS: dict[str, type[StrEnum]] = {
 }
 
 
+#: With their words in order: what they mean does not depend on it (RFC 6749 §3.1.1).
+_RESPONSE_TYPES = {" ".join(sorted(name.split())) for name in ResponseType}
+
+
 def new_client_id() -> str:
     """An identifier that says nothing: 128 random bits."""
     return secrets.token_urlsafe(16)
@@ -259,6 +263,8 @@ class Client(models.Model):
             problems["require_pkce"] = _("A public client needs PKCE (RFC 9700 §2.1.1).")
         if self.allow_offline_access != (GrantType.REFRESH_TOKEN in self.allowed_grant_types):
             problems["allow_offline_access"] = _("Offline access and the refresh_token grant type go together.")
+        if unknown := {" ".join(sorted(name.split())) for name in self.response_types} - _RESPONSE_TYPES:
+            problems["response_types"] = _("Unknown response type: %s") % ", ".join(sorted(unknown))
         if self.subject_type == SubjectType.PAIRWISE and not self.sector:
             problems["sector_identifier_uri"] = _("Pairwise subjects need it unless all redirect URIs have one host.")
         if not isinstance(self.claims, dict):
@@ -423,7 +429,7 @@ def _key_problems(client: Client) -> dict[str, Any]:
     problems: dict[str, Any] = {}
     if client.jwks is not None and client.jwks_uri:
         problems["jwks_uri"] = _("Register the keys or where they are, not both (RFC 7591 §2).")
-    elif client.jwks_uri and (problem := _address_problem(client.jwks_uri)):
+    elif client.jwks_uri and (problem := key_address_problem(client.jwks_uri)):
         problems["jwks_uri"] = problem
     if client.jwks is not None and (problem := key_set_problem(client.jwks)):
         problems["jwks"] = problem
@@ -443,7 +449,7 @@ def _has_keys(client: Client) -> bool:
     return any(key.algorithm in client.assertion_algorithms for key in keys.verifiers)
 
 
-def _address_problem(uri: str) -> str:
+def key_address_problem(uri: str) -> str:
     try:
         read_target(uri)
     except UrlRefused as refusal:

@@ -31,6 +31,7 @@ from identityserver.models import (
     IdentityResource,
     InitialAccessToken,
     SigningKey,
+    TrustedIssuer,
     UserSession,
 )
 from identityserver.tokens.authorization import Authorization
@@ -132,10 +133,26 @@ def _end_all(user: AbstractBaseUser, reason: EndReason, keep_sid: str | None = N
 
 # --- Configuration ---------------------------------------------------------------------------------
 
-for _model in (ApiResource, ApiScope, ApiSecret, ClaimMapping, Client, ClientSecret, IdentityResource, SigningKey):
+for _model in (
+    ApiResource,
+    ApiScope,
+    ApiSecret,
+    ClaimMapping,
+    Client,
+    ClientSecret,
+    IdentityResource,
+    SigningKey,
+    TrustedIssuer,
+):
     post_save.connect(forget_on_commit, sender=_model, dispatch_uid=f"identityserver.saved.{_model.__name__}")
     post_delete.connect(forget_on_commit, sender=_model, dispatch_uid=f"identityserver.deleted.{_model.__name__}")
-for _relation in (Client.identity_resources, Client.api_scopes, Client.allowed_groups, ApiResource.api_scopes):
+for _relation in (
+    Client.identity_resources,
+    Client.api_scopes,
+    Client.allowed_groups,
+    ApiResource.api_scopes,
+    TrustedIssuer.api_scopes,
+):
     m2m_changed.connect(forget_on_commit, sender=_relation.through)
 
 
