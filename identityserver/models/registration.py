@@ -56,7 +56,7 @@ class InitialAccessToken(models.Model):
         max_length=8, blank=True, editable=False, help_text=_("First characters, for recognition.")
     )
     created = models.DateTimeField(default=now, editable=False)
-    expires = models.DateTimeField(null=True, blank=True)
+    expires = models.DateTimeField(null=True, blank=True, db_index=True)
     uses_left = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty means without limit."))
     last_used = models.DateTimeField(null=True, blank=True, editable=False)
 
