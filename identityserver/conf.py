@@ -187,8 +187,9 @@ class Options:
     optional_grant_types: tuple[str, ...] = option(
         (),
         "Grant types that are off unless they are named here: "
-        "urn:ietf:params:oauth:grant-type:jwt-bearer (assertions of trusted issuers) and password (discouraged).",
-        spec="RFC 7523 §2.1, RFC 6749 §4.3, RFC 9700 §2.4",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer (assertions of trusted issuers), password (discouraged) and "
+        "implicit (discouraged), with which every response type is served that puts an access token into the browser.",
+        spec="RFC 7523 §2.1, RFC 6749 §4.2, §4.3, RFC 9700 §2.1.2, §2.4",
     )
     extension_grant_types: Mapping[str, Any] = option(
         _NOTHING,

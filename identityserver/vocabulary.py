@@ -42,6 +42,11 @@ class ResponseType(StrEnum):
         """Whether the response has an access token."""
         return "token" in self.split()
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether it puts any token into the browser."""
+        return self != ResponseType.CODE
+
 
 class ResponseMode(StrEnum):
     """OAuth 2.0 Multiple Response Types §2.1 and OAuth 2.0 Form Post Response Mode."""

@@ -8,10 +8,12 @@ from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from identityserver.authorization.response_type import served_response_types
 from identityserver.client_authentication import METHODS
 from identityserver.conf import options
 from identityserver.grant_types import served_grant_types
 from identityserver.models import Client
+from identityserver.sectors import SectorUnconfirmed, confirm_sector
 from identityserver.vocabulary import Algorithm, GrantType, ResponseType
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ class ClientForm(_ModelForm):
         initial=[GrantType.AUTHORIZATION_CODE.value],
     )
 
+    response_types = forms.MultipleChoiceField(
+        label=gettext_lazy("Further response types"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "What puts tokens into the browser beside or instead of a code; nobody needs it who can use the code flow."
+        ),
+    )
+
     class Meta:
         model = Client
         fields = "__all__"
@@ -53,6 +64,9 @@ class ClientForm(_ModelForm):
             "default_max_age": gettext_lazy("Default max_age"),
             "identity_token_lifetime": gettext_lazy("ID token lifetime"),
             "id_token_signed_response_alg": gettext_lazy("ID token signing algorithm"),
+            "userinfo_signed_response_alg": gettext_lazy("UserInfo signing algorithm"),
+            "allow_access_tokens_via_browser": gettext_lazy("Allow access tokens in the browser"),
+            "sector_identifier_uri": gettext_lazy("Sector identifier URI"),
             "introspection_signed_response_alg": gettext_lazy("Introspection signing algorithm"),
             "always_include_user_claims_in_id_token": gettext_lazy("Always include user claims in the ID token"),
         }
@@ -87,6 +101,16 @@ class ClientForm(_ModelForm):
                 "at once."
             ),
             "always_include_user_claims_in_id_token": gettext_lazy("Otherwise the client reads them from UserInfo."),
+            "allow_access_tokens_via_browser": gettext_lazy(
+                "For response types with an access token, which RFC 9700 advises against."
+            ),
+            "subject_type": gettext_lazy(
+                "public: all clients know a user by the same sub; pairwise: those of one host or sector by their own. "
+                "Changing it, or the host, makes every user a new one for the client."
+            ),
+            "sector_identifier_uri": gettext_lazy(
+                "A document that lists the redirect URIs of all clients of the sector; for pairwise and several hosts."
+            ),
             "claims": gettext_lazy('Fixed claims of the client itself, as a JSON object: {"tenant": "north"}.'),
             "client_claims_prefix": gettext_lazy("Put before the names of the client's own claims."),
             "translations": gettext_lazy('Name and links in other languages: {"name": {"de": "…"}}.'),
@@ -97,15 +121,26 @@ class ClientForm(_ModelForm):
         super().__init__(*args, **kwargs)
         _admit_unsupported_method(self)
         _offer_grant_types(self)
+        _offer_response_types(self)
         _name_inherited_coordination(self)
 
     def clean(self) -> dict[str, Any]:
-        """The only response type follows from the grant type, so nobody is asked for both."""
+        """The response type ``code`` follows from its grant type, so nobody is asked for both."""
         cleaned: dict[str, Any] = super().clean() or {}
-        types = [name for name in self.instance.response_types if name != ResponseType.CODE]
-        has_code = GrantType.AUTHORIZATION_CODE in cleaned.get("allowed_grant_types", ())
-        self.instance.response_types = [ResponseType.CODE.value, *types] if has_code else types
+        if "response_types" in cleaned and GrantType.AUTHORIZATION_CODE in cleaned.get("allowed_grant_types", ()):
+            cleaned["response_types"] = [ResponseType.CODE.value, *cleaned["response_types"]]
+        self._confirm_sector(cleaned)
         return cleaned
+
+    def _confirm_sector(self, cleaned: dict[str, Any]) -> None:
+        """The document of a sector lists the redirect URIs (OpenID Connect Dynamic Registration §5)."""
+        address = cleaned.get("sector_identifier_uri", "")
+        if not address or not {"sector_identifier_uri", "redirect_uris"} & set(self.changed_data):
+            return
+        try:
+            confirm_sector(address, cleaned.get("redirect_uris", ()))
+        except SectorUnconfirmed as error:
+            self.add_error("sector_identifier_uri", f"{error} {error.detail}".strip())
 
 
 def form_field_options(db_field: "models.Field[Any, Any]") -> dict[str, Any]:
@@ -116,6 +151,8 @@ def form_field_options(db_field: "models.Field[Any, Any]") -> dict[str, Any]:
         case "id_token_signed_response_alg" | "introspection_signed_response_alg":
             inherited = _("The server's: %s") % options().id_token_signing_algorithm
             return {"choices": [("", inherited), *((name.value, name.value) for name in Algorithm)]}
+        case "userinfo_signed_response_alg":
+            return {"choices": [("", _("Not signed")), *((name.value, name.value) for name in Algorithm)]}
     if isinstance(db_field, models.PositiveIntegerField):
         return _seconds(db_field.name)
     return {}
@@ -155,6 +192,15 @@ def _offer_grant_types(form: ClientForm) -> None:
         unserved = [name for name in form.instance.allowed_grant_types if name not in served]
         said = [(name, _("%s (not served here)") % name) for name in unserved]
         field.choices = [*((name, name) for name in served), *said]
+
+
+def _offer_response_types(form: ClientForm) -> None:
+    """Those that this deployment serves, and any that the client has."""
+    if "response_types" in form.fields:
+        field, chosen = cast(forms.MultipleChoiceField, form.fields["response_types"]), form.instance.response_types
+        offered = dict.fromkeys([*(name.value for name in served_response_types()), *chosen])
+        field.choices = [(name, name) for name in offered if name != ResponseType.CODE]
+        form.initial["response_types"] = [name for name in chosen if name != ResponseType.CODE]
 
 
 def _name_inherited_coordination(form: ClientForm) -> None:

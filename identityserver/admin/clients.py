@@ -31,6 +31,7 @@ _REFRESH_TOKENS = (
     "refresh_token_usage",
     "refresh_token_expiration",
 )
+_SUBJECT = ("subject_type", "sector_identifier_uri")
 _CLAIMS = ("always_include_user_claims_in_id_token", "claims", "always_send_client_claims", "client_claims_prefix")
 
 
@@ -86,6 +87,10 @@ class ClientAdmin(ModelAdmin):
             {"fields": ["identity_resources", "api_scopes", "allow_offline_access", "allowed_groups"]},
         ),
         (
+            gettext_lazy("Hybrid and implicit flows"),
+            {"classes": ["collapse"], "fields": ["response_types", "allow_access_tokens_via_browser"]},
+        ),
+        (
             gettext_lazy("Exchanging tokens"),
             {"classes": ["collapse"], "fields": ["token_exchange_audiences", "token_exchange_sources"]},
         ),
@@ -113,6 +118,7 @@ class ClientAdmin(ModelAdmin):
                     "device_code_lifetime",
                     "identity_token_lifetime",
                     "id_token_signed_response_alg",
+                    "userinfo_signed_response_alg",
                     "access_token_type",
                     "access_token_lifetime",
                     "introspection_signed_response_alg",
@@ -120,7 +126,10 @@ class ClientAdmin(ModelAdmin):
                 ],
             },
         ),
-        (gettext_lazy("Claims"), {"classes": ["collapse"], "fields": list(_CLAIMS)}),
+        (
+            gettext_lazy("Claims"),
+            {"classes": ["collapse"], "fields": [*_SUBJECT, *_CLAIMS]},
+        ),
         (
             gettext_lazy("Notes"),
             {"classes": ["collapse"], "fields": ["contacts", "properties", "source", "created", "updated"]},

@@ -62,7 +62,7 @@ def needs_sign_in(request: DeviceRequest, client: Client, session: UserSession) 
 
 def approve(request: DeviceRequest, client: Client, session: UserSession, granted: Resources) -> bool:
     """Store the decision with its grant, which is what the device redeems; false where the request waits no more."""
-    now, subject = timezone.now(), subject_of(session.user)
+    now, subject = timezone.now(), subject_of(session.user, client)
     with transaction.atomic(using=router.db_for_write(Grant)):
         if not request.approve(granted.scopes):
             return False

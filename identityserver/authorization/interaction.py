@@ -99,7 +99,7 @@ def permitted(request: AuthorizationRequest, user: Any) -> Resources:
 def _hint(situation: Situation) -> Interaction | None:
     """Somebody else than the request names is signed in (OpenID Connect Core §3.1.2.1)."""
     allowed = situation.request.subjects
-    if allowed is None or subject_of(situation.session.user) in allowed:
+    if allowed is None or subject_of(situation.session.user, situation.request.client) in allowed:
         return None
     return Refuse(error=LoginRequired("Another user is signed in than the request names."))
 

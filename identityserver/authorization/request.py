@@ -10,14 +10,18 @@ from identityserver.authorization.claims_request import asked_subjects, read_cla
 from identityserver.authorization.client import identify_client, match_redirect_uri, read_code_challenge
 from identityserver.authorization.prompt import read_max_age, read_prompt
 from identityserver.authorization.request_object import refuse_unsupported
-from identityserver.authorization.response_type import read_response_mode, read_response_type
+from identityserver.authorization.response_type import (
+    default_response_mode,
+    read_response_mode,
+    read_response_type,
+)
 from identityserver.clients import judge_client
 from identityserver.errors import InvalidScope, ProtocolError
 from identityserver.models import Client
 from identityserver.parameters import Parameters
 from identityserver.scopes import Resources, resolve
 from identityserver.tokens.verify import verify_id_token_hint
-from identityserver.vocabulary import Prompt, ResponseMode, ResponseType
+from identityserver.vocabulary import Prompt, ResponseMode, ResponseType, Scope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +85,15 @@ def _read(parameters: Parameters, found: Client | None) -> AuthorizationRequest:
     with errors_sent_to(redirect_uri, parameters) as destination:
         refuse_unsupported(parameters)
         claims = read_claims(parameters)
+        response_type = read_response_type(client, parameters)
         return AuthorizationRequest(
             client=client,
             destination=destination,
             redirect_uri_was_sent="redirect_uri" in parameters,
-            response_type=read_response_type(client, parameters),
-            resources=_read_resources(client, parameters),
+            response_type=response_type,
+            resources=_read_resources(client, parameters, response_type),
             nonce=parameters.get("nonce", ""),
-            code_challenge=read_code_challenge(client, parameters),
+            code_challenge=read_code_challenge(client, parameters) if response_type.gives_code else "",
             prompt=read_prompt(parameters),
             max_age=read_max_age(client, parameters),
             login_hint=parameters.get("login_hint", ""),
@@ -103,7 +108,7 @@ def _read(parameters: Parameters, found: Client | None) -> AuthorizationRequest:
 def errors_sent_to(redirect_uri: str, parameters: Parameters) -> Iterator[Destination]:
     """Errors raised in here go to the client, since it and its redirect URI are trusted."""
     state = parameters.get("state", "")
-    destination = Destination(redirect_uri=redirect_uri, response_mode=ResponseMode.QUERY, state=state)
+    destination = Destination(redirect_uri=redirect_uri, response_mode=default_response_mode(parameters), state=state)
     try:
         destination = Destination(redirect_uri=redirect_uri, response_mode=read_response_mode(parameters), state=state)
         yield destination
@@ -111,8 +116,10 @@ def errors_sent_to(redirect_uri: str, parameters: Parameters) -> Iterator[Destin
         raise RedirectableError(error, destination) from error
 
 
-def _read_resources(client: Client, parameters: Parameters) -> Resources:
+def _read_resources(client: Client, parameters: Parameters, response_type: ResponseType) -> Resources:
     names = parameters.words("scope")
+    if not response_type.gives_code:  # without a code there is no refresh token (OpenID Connect Core §11)
+        names = tuple(name for name in names if name != Scope.OFFLINE_ACCESS)
     if not names:
         raise InvalidScope("The parameter scope is missing.", parameter="scope")
     return resolve(client, names, parameters.repeated.get("resource", ()))

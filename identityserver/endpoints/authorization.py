@@ -14,7 +14,7 @@ from identityserver.authorization.request import (
     read_authorization_request,
 )
 from identityserver.authorization.response import AlreadyAnswered, success
-from identityserver.authorization.response_type import RESPONSE_TYPES
+from identityserver.authorization.response_type import served_response_types
 from identityserver.authorization.storing import restored, storable
 from identityserver.conf import options
 from identityserver.endpoints.base import FORM, body_of, refuse_secrets, report
@@ -41,7 +41,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
         """OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3."""
         return {
             "authorization_endpoint": cls.url(),
-            "response_types_supported": [response_type.value for response_type in RESPONSE_TYPES],
+            "response_types_supported": [response_type.value for response_type in served_response_types()],
             "response_modes_supported": [mode.value for mode in ResponseMode],
             "prompt_values_supported": [value.value for value in Prompt],
             "code_challenge_methods_supported": [S256],

@@ -33,7 +33,7 @@ class LogoutRequest:
         """Whether the hint shows that the client had signed in this very user, so that nobody need be asked."""
         if not self.hinted_subject or (self.hinted_sid and self.hinted_sid != session.sid):
             return False
-        return subject_of(session.user) == self.hinted_subject
+        return subject_of(session.user, self.client) == self.hinted_subject
 
 
 def read_logout_request(parameters: Parameters) -> LogoutRequest:

@@ -361,8 +361,8 @@ class Client(models.Model):
 
     @cached_property
     def secrets_in_use(self) -> tuple["ClientSecret", ...]:
-        """Its secrets, those last that take long to check; whether one has expired is asked at the time of use."""
-        return tuple(sorted(self.secrets.all(), key=lambda secret: secret.kind == ClientSecret.Kind.IMPORTED))
+        """Its secrets; whether one has expired is asked at the time of use."""
+        return tuple(self.secrets.all())
 
     @cached_property
     def has_guessable_secret(self) -> bool:

@@ -14,6 +14,7 @@ from identityserver import digests, signals
 from identityserver.conf import options
 from identityserver.models.client import Client
 from identityserver.models.fields import StringListField, now
+from identityserver.models.prepared import Insert
 
 #: ``last_seen`` is written at most this often.
 _TOUCH_INTERVAL = timedelta(minutes=1)
@@ -131,16 +132,13 @@ class UserSession(models.Model):
 
     def take_part(self, client: Client) -> None:
         """Remember that ``client`` got an authorization in this session, with its logout URIs of now."""
-        SessionClient.objects.bulk_create(
-            [
-                SessionClient(
-                    session=self,
-                    client_id=client.pk,
-                    front_channel_logout_uri=client.front_channel_logout_uri,
-                    back_channel_logout_uri=client.back_channel_logout_uri,
-                )
-            ],
-            ignore_conflicts=True,
+        _ADD_CLIENT.run(
+            SessionClient(
+                session=self,
+                client_id=client.pk,
+                front_channel_logout_uri=client.front_channel_logout_uri,
+                back_channel_logout_uri=client.back_channel_logout_uri,
+            )
         )
 
 
@@ -162,3 +160,6 @@ class SessionClient(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client} in {self.session}"
+
+
+_ADD_CLIENT = Insert(SessionClient, ignore_conflicts=True)

@@ -13,7 +13,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from identityserver import jose
 from identityserver.conf import options
 from identityserver.errors import InsufficientScope, InvalidRequest, InvalidToken, ProtocolError
-from identityserver.models import Subject
+from identityserver.models import Grant, Subject
 from identityserver.tokens.live import UnknownToken, live_reference_token
 from identityserver.tokens.verify import AccessTokenClaims, verify_access_token
 
@@ -72,7 +72,7 @@ def _verified(token: str, audiences: Collection[str]) -> tuple[AccessTokenClaims
     """A JWT by its signature alone; a reference token by its row, with which its user comes."""
     if _is_jwt(token):
         claims = verify_access_token(token, audiences=audiences)
-        return claims, _user_of(claims.subject) if claims.subject is not None else None
+        return claims, _user_of(claims) if claims.subject is not None else None
     live = live_reference_token(token, audiences=audiences)
     return live.token, live.user if live.token.subject is not None else None
 
@@ -122,11 +122,15 @@ def _unsaved_access_token(claims: AccessTokenClaims, user: Any) -> Any:
     return access_token
 
 
-def _user_of(subject: str) -> Any:
+def _user_of(claims: AccessTokenClaims) -> Any:
     """The user, looked up when first asked for; an anonymous one where there is none, or an inactive one."""
-    return SimpleLazyObject(partial(_found_user, subject))
+    return SimpleLazyObject(partial(_found_user, claims))
 
 
-def _found_user(subject: str) -> AbstractBaseUser | AnonymousUser:
-    found = Subject.objects.select_related("user").filter(value=subject).first()
-    return found.user if found is not None and found.user.is_active else AnonymousUser()
+def _found_user(claims: AccessTokenClaims) -> AbstractBaseUser | AnonymousUser:
+    """By the public subject or, where that of the token is pairwise, by the grant that it came from."""
+    by_subject = Subject.objects.select_related("user").filter(value=claims.subject)
+    by_grant = Grant.objects.select_related("user").filter(pk=claims.grant_id)
+    found: Subject | Grant | None = by_subject.first() or (by_grant.first() if claims.grant_id else None)
+    user = found.user if found is not None else None
+    return user if user is not None and user.is_active else AnonymousUser()

@@ -21,20 +21,27 @@ def id_token(
     now: datetime,
     authentication: Mapping[str, Any],
     *,
-    access_token: str,
+    beside: Mapping[str, str],
+    with_user_claims: bool = False,
 ) -> str:
-    """A signed ID token, issued at ``now`` beside ``access_token``; ``authentication`` as the access token has it."""
+    """A signed ID token, issued at ``now``.
+
+    Args:
+        authentication: how and when the user authenticated, as the access token has it.
+        beside: what is delivered with it, by the claim that holds its hash: ``at_hash``, ``c_hash``, ``s_hash``.
+        with_user_claims: whether it says all that the scopes stand for, as it must where no access token is issued.
+    """
     client, issued = authorization.client, int(now.timestamp())
-    asks = authorization.claims or client.always_include_user_claims_in_id_token
+    everything = with_user_claims or client.always_include_user_claims_in_id_token
     claims: dict[str, Any] = {
-        **(_user_claims(authorization) if asks else {}),
+        **(_user_claims(authorization, everything) if everything or authorization.claims else {}),
         "iss": options().issuer,
         "sub": authorization.subject,
         "aud": client.client_id,
         "iat": issued,
         "exp": issued + int(client.lifetime("identity_token_lifetime").total_seconds()),
         **authentication,
-        "at_hash": left_hash(access_token, key.algorithm),
+        **{name: left_hash(value, key.algorithm) for name, value in beside.items()},
     }
     if authorization.nonce:
         claims["nonce"] = authorization.nonce
@@ -49,10 +56,10 @@ def left_hash(value: str, algorithm: Algorithm) -> str:
     return base64.urlsafe_b64encode(octets[: len(octets) // 2]).rstrip(b"=").decode()
 
 
-def _user_claims(authorization: Authorization) -> dict[str, Any]:
+def _user_claims(authorization: Authorization, everything: bool) -> dict[str, Any]:
     """Scope claims go to UserInfo, and in here only where the client asks for them (§5.4, §5.5)."""
     user, resources = authorization.user, authorization.resources
     names = user_claims.requested_claims(resources, authorization.claims, "id_token")
-    if authorization.client.always_include_user_claims_in_id_token:
-        names = user_claims.scope_claims(resources)
+    if everything:
+        names = tuple(dict.fromkeys((*user_claims.scope_claims(resources), *names)))
     return user_claims.claims_of(user, names, resources)

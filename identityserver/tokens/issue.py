@@ -1,6 +1,8 @@
 """The token response (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,7 +22,7 @@ from identityserver.tokens.access_token import (
 from identityserver.tokens.authorization import Authorization
 from identityserver.tokens.id_token import id_token
 from identityserver.tokens.keys import signer
-from identityserver.vocabulary import Algorithm
+from identityserver.vocabulary import Algorithm, ResponseType
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Signers:
     id_token: jose.Signer
 
 
-_signers: ConfigurationCache[str, Signers] = ConfigurationCache(len(Algorithm))
+#: By the ID token's algorithm and by the seconds that tokens are valid, of which there are few.
+_signers: ConfigurationCache[tuple[str, int], Signers] = ConfigurationCache(16 * len(Algorithm))
 
 
 def signers_for(client: Client) -> Signers:
@@ -59,21 +62,57 @@ def issue_tokens(authorization: Authorization, signers: Signers) -> dict[str, An
     if authorization.resources.access:
         authorization = replace(authorization, resources=authorization.resources.within_audience())
     now, authentication = timezone.now(), authentication_claims(authorization)
-    expires_in, token = seconds_valid(authorization, now), authorization.access_token
-    if not token:
-        claims = access_token_claims(authorization, now, expires_in, authentication)
-        token = access_token(authorization, claims, signers.access_token)
-    response: dict[str, Any] = {
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": expires_in,
-        "scope": " ".join(authorization.resources.scopes),
-    }
+    response = _access_token(authorization, signers, now, authentication)
     if authorization.issued_token_type:
         response["issued_token_type"] = authorization.issued_token_type
     if authorization.refresh_token:
         response["refresh_token"] = authorization.refresh_token
     if authorization.is_openid:
-        response["id_token"] = id_token(authorization, signers.id_token, now, authentication, access_token=token)
+        beside = {"at_hash": response["access_token"]}
+        response["id_token"] = id_token(authorization, signers.id_token, now, authentication, beside=beside)
     signals.tokens_issued.send(sender=Client, authorization=authorization, grant_type=authorization.grant_type)
     return response
+
+
+def issue_in_front(
+    authorization: Authorization, signers: Signers, response_type: ResponseType, *, code: str, state: str
+) -> dict[str, Any]:
+    """The tokens of an authorization response (OpenID Connect Core §3.2.2.5, §3.3.2.5, RFC 6749 §4.2.2).
+
+    Args:
+        code: what is delivered beside them, ``""`` for none; likewise ``state``. The ID token holds their hashes
+            (§3.3.2.11, FAPI 1.0 Part 2 §5.2.2.1).
+    """
+    if authorization.resources.access:
+        authorization = replace(authorization, resources=authorization.resources.within_audience())
+    now, authentication = timezone.now(), authentication_claims(authorization)
+    gives_access_token = response_type.gives_access_token
+    response = _access_token(authorization, signers, now, authentication) if gives_access_token else {}
+    if response_type.gives_id_token:
+        hashed = {"at_hash": response.get("access_token", ""), "c_hash": code, "s_hash": state}
+        response["id_token"] = id_token(
+            authorization,
+            signers.id_token,
+            now,
+            authentication,
+            beside={name: value for name, value in hashed.items() if value},
+            with_user_claims=response_type == ResponseType.ID_TOKEN,
+        )
+    signals.tokens_issued.send(sender=Client, authorization=authorization, grant_type=authorization.grant_type)
+    return response
+
+
+def _access_token(
+    authorization: Authorization, signers: Signers, now: datetime, authentication: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The members of a response that tell of an access token (RFC 6749 §5.1)."""
+    expires_in, token = seconds_valid(authorization, now), authorization.access_token
+    if not token:
+        claims = access_token_claims(authorization, now, expires_in, authentication)
+        token = access_token(authorization, claims, signers.access_token)
+    return {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "scope": " ".join(authorization.resources.scopes),
+    }

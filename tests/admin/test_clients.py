@@ -24,7 +24,6 @@ LIST = "/admin/identityserver/client/"
 
 #: Fields that nothing honours yet, or that `unusable_because` refuses.
 UNBUILT = {
-    "allow_access_tokens_via_browser": "on",
     "authorization_details_types": "payment",
     "authorization_encrypted_response_alg": "RSA-OAEP-256",
     "authorization_encrypted_response_enc": "A128GCM",
@@ -56,10 +55,7 @@ UNBUILT = {
     "require_dpop": "on",
     "require_pushed_authorization_requests": "on",
     "require_signed_request_object": "on",
-    "response_types": "token",
-    "sector_identifier_uri": "https://app.example/sector",
     "source": "dcr",
-    "subject_type": "pairwise",
     "token_endpoint_auth_signing_alg": "ES256",
     "tls_client_auth_san_dns": "app.example",
     "tls_client_auth_san_email": "app@app.example",
@@ -70,7 +66,6 @@ UNBUILT = {
     "update_access_token_claims_on_refresh": "on",
     "userinfo_encrypted_response_alg": "RSA-OAEP-256",
     "userinfo_encrypted_response_enc": "A128GCM",
-    "userinfo_signed_response_alg": "RS256",
 }
 
 
@@ -405,3 +400,31 @@ class TestPermissions:
         assert http.get(ADD).status_code == 403
         http.post(LIST, {"action": "delete_selected", "_selected_action": [client.pk], "post": "yes"})
         assert Client.objects.filter(name="Shop").exists()
+
+
+class TestResponseTypes:
+    """What puts tokens into the browser is a choice of its own; a code follows from its grant type."""
+
+    def test_the_hybrid_flow_is_offered(self, administrator):
+        new(administrator, response_types=["code id_token"])
+        assert Client.objects.get().response_types == ["code", "code id_token"]
+
+    def test_what_is_not_served_is_not(self, administrator):
+        page = new(administrator, response_types=["token"])
+        assert "Select a valid choice" in page.content.decode()
+
+    def test_a_choice_is_shown_and_can_be_taken_back(self, administrator):
+        client = web_app(response_types=["code", "code id_token"])
+        page = administrator.get(page_of(client))
+        assert page.context["adminform"].form.initial["response_types"] == ["code id_token"]
+        administrator.post(page_of(client), posted(page, response_types=[]))
+        client.refresh_from_db()
+        assert client.response_types == ["code"]
+
+    def test_pairwise_needs_a_sector_that_is_certain(self, administrator):
+        page = new(administrator, subject_type="pairwise", redirect_uris="https://a.example/\nhttps://b.example/")
+        assert "Pairwise subjects need it" in page.content.decode()
+
+    def test_a_sector_document_that_cannot_be_had_confirms_nothing(self, administrator):
+        page = new(administrator, subject_type="pairwise", sector_identifier_uri="https://sector.invalid/uris.json")
+        assert "cannot be fetched" in page.content.decode()

@@ -76,7 +76,7 @@ class TestRequest:
     def test_without_response_type_the_request_is_invalid(self, alice, web_app):
         assert alice.browser.authorize(web_app, response_type=None).error == "invalid_request"
 
-    @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "none", "CODE", "code code"])
+    @pytest.mark.parametrize("response_type", ["token", "id_token", "code token", "none", "CODE", "code code"])
     def test_a_response_type_that_nobody_may_use_is_unsupported(self, alice, web_app, response_type):
         """§4.1.2.1: unsupported_response_type."""
         assert alice.browser.authorize(web_app, response_type=response_type).error == "unsupported_response_type"

@@ -5,9 +5,11 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client as HttpClient
 
+from identityserver import jose
 from identityserver.models import Grant
 from identityserver.testing.relying_party import FORM
-from tests.speaking import failing_database, url_of
+from identityserver.tokens.keys import key_ring
+from tests.speaking import ISSUER, failing_database, header_of, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -187,3 +189,38 @@ class TestResponse:
     def test_an_identity_resource_taken_from_the_client_gives_nothing_more(self, web_app, tokens):
         web_app.row.identity_resources.remove(web_app.row.identity_resources.get(name="email"))
         assert "email" not in web_app.userinfo(tokens.access_token).json()
+
+
+class TestSigned:
+    """OpenID Connect Core §5.3.2: signed where the client registered an algorithm for it."""
+
+    @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "ES384", "PS256", "EdDSA"])
+    def test_it_is_a_jwt_for_the_client(self, alice, relying_party, algorithm):
+        client = relying_party(userinfo_signed_response_alg=algorithm)
+        tokens = client.redeem(alice.browser.authorize(client).code).succeeds()
+        response = client.userinfo(tokens.access_token)
+        assert response["Content-Type"] == "application/jwt"
+        assert "no-store" in response["Cache-Control"]
+        signed = response.content.decode()
+        claims = jose.verify(signed, key_ring().verifiers, types=["userinfo+jwt"])
+        assert header_of(signed)["alg"] == algorithm
+        assert (claims["iss"], claims["aud"]) == (ISSUER, client.client_id)
+        assert (claims["sub"], claims["email"]) == (tokens.id_token["sub"], "alice@example.com")
+
+    def test_nobody_takes_it_for_an_id_token(self, alice, relying_party):
+        """RFC 8725 §3.11."""
+        client = relying_party(userinfo_signed_response_alg="RS256")
+        token = client.redeem(alice.browser.authorize(client).code).succeeds().access_token
+        signed = client.userinfo(token).content.decode()
+        assert alice.browser.authorize(client, id_token_hint=signed).error == "invalid_request"
+        assert client.userinfo(signed).status_code == 401
+
+    def test_errors_are_not_signed(self, relying_party):
+        client = relying_party(userinfo_signed_response_alg="RS256")
+        response = client.userinfo("nonsense")
+        assert response["Content-Type"] == "application/json"
+        assert response.json()["error"] == "invalid_token"
+
+    def test_discovery_lists_the_algorithms_of_the_keys(self, client, signing_keys):
+        document = client.get("/.well-known/openid-configuration").json()
+        assert set(document["userinfo_signing_alg_values_supported"]) == {"ES256", "RS256"}
