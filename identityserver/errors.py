@@ -335,9 +335,12 @@ class TemporarilyUnavailable(ProtocolError):
     retry_after = 5
 
 
-class ClientKeysUnavailable(TemporarilyUnavailable):
+class ClientKeysUnavailable(ProtocolError):
     """The client's jwks_uri cannot be read, so nobody can say whether the client is who it says it is."""
 
+    code = "temporarily_unavailable"
+    status = 503
+    retry_after = 60
     clause = "RFC 7591 §2, OpenID Connect Core §10.1.1"
     remedy = "Look whether the client's jwks_uri answers with its keys, and whether outbound_* options allow it."
 

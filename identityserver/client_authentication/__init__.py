@@ -63,7 +63,7 @@ def authenticated(client: Client | None, credentials: Credentials) -> Client:
 
     Raises:
         InvalidClient: it is unknown, its proof is wrong or its method is another.
-        TemporarilyUnavailable: nobody can say, since its keys cannot be had.
+        TemporarilyUnavailable, ClientKeysUnavailable: nobody can say, since its keys cannot be had.
     """
     suited = client if client is not None and credentials.method in client.accepted_auth_methods else None
     refusal = METHODS[credentials.method].refusal(suited, credentials)

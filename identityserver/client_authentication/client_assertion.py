@@ -56,7 +56,7 @@ class _ByAssertion:
         """Why the assertion does not prove the client, for staff; ``""`` where it does, which uses it up.
 
         Raises:
-            TemporarilyUnavailable: the client's keys cannot be had, so that nobody can say.
+            TemporarilyUnavailable, ClientKeysUnavailable: its keys cannot be had, so that nobody can say.
         """
         assertion = credentials.assertion
         if assertion is None:

@@ -187,7 +187,7 @@ class TestClient:
             {"userinfo_signed_response_alg": "RS256"},
             {"enable_local_login": False},
             {"identity_provider_restrictions": ["corp"]},
-            {"token_endpoint_auth_method": "private_key_jwt"},
+            {"token_endpoint_auth_method": "tls_client_auth"},
         ],
     )
     def test_a_protection_that_is_not_served_is_not_left_out_silently(self, demand):
