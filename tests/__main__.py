@@ -1,8 +1,8 @@
 """``python -m tests``: the suite under every condition a site may run it in.
 
-The whole of it on SQLite; on PostgreSQL whatever needs no browser, which would only see the same pages again; and the
-OpenID Connect tests for a site whose users have a UUID for a primary key. Arguments go to pytest.
-``python -m pytest`` alone is the first of the three.
+The whole of it on SQLite; on PostgreSQL whatever needs no browser, which would only see the same pages again; the
+OpenID Connect tests for a site whose users have a UUID for a primary key; and those of the protocol for a site with
+``ProtocolFront`` before Django. Arguments go to pytest. ``python -m pytest`` alone is the first of the four.
 """
 
 import os
@@ -16,6 +16,10 @@ CONDITIONS = {
     "a custom user model": (
         {"DJANGO_SETTINGS_MODULE": "tests.settings_custom_user"},
         ["tests/custom_user", "tests/oidc"],
+    ),
+    "SQLite through the front": (
+        {"IDENTITYSERVER_TEST_DATABASE": "sqlite"},
+        ["-p", "tests.through_the_front", "-m", "not browser", "tests/oauth2", "tests/oidc", "tests/attacks"],
     ),
 }
 IN_PARALLEL = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadgroup"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.test import client as test_client
 from django.utils import timezone
 
 from identityserver import caching, encryption, jose
@@ -16,6 +17,7 @@ from identityserver.conf import options
 from identityserver.models import ApiResource, ApiScope, SigningKey
 from identityserver.testing.browser import Browser
 from identityserver.testing.clock import Clock
+from identityserver.testing.front import FrontClientHandler
 from identityserver.testing.relying_party import RelyingParty
 from identityserver.vocabulary import Algorithm, ApplicationType, AuthMethod, GrantType
 from identityserver.web import events, rate_limits
@@ -50,6 +52,12 @@ def _no_memory_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     events.count_anew()
     yield
     caching.forget()
+
+
+@pytest.fixture
+def protocol_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test clients made from here on speak through ``ProtocolFront``, for sites that put it before Django."""
+    monkeypatch.setattr(test_client, "ClientHandler", FrontClientHandler)
 
 
 @pytest.fixture

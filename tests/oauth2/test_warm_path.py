@@ -22,7 +22,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def counted_calls():
-    """Calls of functions of ours, by name, while the block runs; a comprehension is no call."""
+    """Calls of functions of ours, by name, while the block runs; a comprehension is no call.
+
+    Neither are those of the front, which stands in for more calls of Django's handler.
+    """
     calls: Counter[str] = Counter()
 
     def profile(frame, event, _argument):
