@@ -22,7 +22,7 @@ from identityserver.endpoints.discovery import DiscoveryEndpoint
 from identityserver.grant_types import served_grant_types
 from identityserver.models import ApiResource, Client, ServerSecret, SigningKey
 from identityserver.tokens.rotation import propagation
-from identityserver.vocabulary import Algorithm
+from identityserver.vocabulary import Algorithm, RegistrationMode
 
 _MIDDLEWARE = "identityserver.web.session.UserSessionMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -57,7 +57,13 @@ def check_options(**_: object) -> Iterable[CheckMessage]:
     """Every option is known, of its type, and points at something that exists."""
     try:
         options()
-        for name in ("key_protector", "claims_source", "subject_source", "token_exchange_policy"):
+        for name in (
+            "key_protector",
+            "claims_source",
+            "subject_source",
+            "token_exchange_policy",
+            "registration_policy",
+        ):
             conf.load(name)
         served_grant_types()
         for path in (*options().event_sinks, *map(str, options().claim_functions.values())):
@@ -72,6 +78,21 @@ def check_options(**_: object) -> Iterable[CheckMessage]:
                 hint=f"Use one of {', '.join(Algorithm)}.",
                 id="identityserver.E002",
             )
+
+
+@register
+def check_registration(**_: object) -> Iterable[CheckMessage]:
+    """Who may register clients is one of the ways there are (RFC 7591 §3)."""
+    try:
+        mode = options().registration
+    except ImproperlyConfigured:  # check_options says so
+        return
+    if mode not in set(RegistrationMode):
+        yield Error(
+            f"{conf.SETTING}['registration'] is {mode!r}, which is no way to register clients.",
+            hint=f"Use one of {', '.join(RegistrationMode)}.",
+            id="identityserver.E018",
+        )
 
 
 @register

@@ -62,7 +62,7 @@ class _Endpoint(ProtocolEndpoint):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """404 where nobody may register clients."""
-        if options().registration == RegistrationMode.OFF:
+        if not _is_offered():
             return error_response(NotOffered("There is nothing here."))
         return super().dispatch(request, *args, **kwargs)
 
@@ -87,7 +87,7 @@ class RegistrationEndpoint(_Endpoint):
     @classmethod
     def metadata(cls) -> dict[str, Any]:
         """RFC 8414 §2."""
-        return {} if options().registration == RegistrationMode.OFF else {"registration_endpoint": cls.url()}
+        return {"registration_endpoint": cls.url()} if _is_offered() else {}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Who may register is asked before what is sent is read."""
@@ -126,6 +126,11 @@ class ClientConfigurationEndpoint(_Endpoint):
         response = HttpResponse(status=204)
         no_store(response)
         return response
+
+
+def _is_offered() -> bool:
+    """A mode that is none, which the checks report, offers nothing."""
+    return options().registration in {RegistrationMode.INITIAL_ACCESS_TOKEN, RegistrationMode.OPEN}
 
 
 def _permit(request: HttpRequest) -> InitialAccessToken | None:

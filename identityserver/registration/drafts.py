@@ -8,7 +8,7 @@ from identityserver.conf import options
 from identityserver.configuration.create import origins
 from identityserver.models import Client, InitialAccessToken
 from identityserver.registration import rules
-from identityserver.registration.metadata import MEMBERS, kept_members, set_members
+from identityserver.registration.metadata import MEMBERS, kept_members, set_members, without_empty
 from identityserver.registration.policy import STATEMENT, decided
 from identityserver.registration.scopes import RegisteredScopes, held_scopes, read_scopes
 from identityserver.vocabulary import ApplicationType, GrantType
@@ -43,7 +43,7 @@ def read_draft(client: Client, metadata: Mapping[str, Any], *, permit: InitialAc
         ProtocolError: one of RFC 7591 §3.2.2, or whatever the policy refuses with.
     """
     is_new = client._state.adding
-    wanted = decided(metadata, permit=permit, client=None if is_new else client)
+    wanted = without_empty(decided(metadata, permit=permit, client=None if is_new else client))
     held = frozenset() if is_new else held_scopes(client)
     former_grant_types = () if is_new else tuple(client.allowed_grant_types)
     former_uris = tuple(client.redirect_uris)
@@ -52,18 +52,18 @@ def read_draft(client: Client, metadata: Mapping[str, Any], *, permit: InitialAc
     rules.check_grant_types(client, held=former_grant_types)
     rules.check_response_types(client)
     rules.check_redirect_uris(client)
-    if permit is None:
-        rules.leave_out_foreign_links(client)
     scopes = read_scopes(client, wanted, held=held)
     kept = {**kept_members(wanted), **_statement(metadata)}
     rules.check_as_any_client(client)
+    if permit is None:
+        rules.leave_out_foreign_links(client)
     rules.check_sector(client)  # last: it may ask another server
     return Draft(client=client, scopes=scopes, kept=kept)
 
 
 def _complete(client: Client, wanted: Mapping[str, Any], former_uris: Sequence[str]) -> None:
     """Set what follows from the members."""
-    if not wanted.get("response_types") and GrantType.AUTHORIZATION_CODE not in client.allowed_grant_types:
+    if "response_types" not in wanted and GrantType.AUTHORIZATION_CODE not in client.allowed_grant_types:
         client.response_types = []
     client.allow_offline_access = GrantType.REFRESH_TOKEN in client.allowed_grant_types
     required = options().registration_require_pkce if client._state.adding else client.require_pkce

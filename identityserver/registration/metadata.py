@@ -50,12 +50,11 @@ class Member:
     read: Reader
 
     def set_on(self, client: Client, metadata: Mapping[str, Any]) -> None:
-        """Set the field; an omitted, null or empty member resets it (RFC 7592 §2.2)."""
-        value = metadata.get(self.name)
-        if value is None or value in ("", []):
-            setattr(client, self.field, column(self.field).get_default())
+        """Set the field; an omitted member resets it (RFC 7592 §2.2)."""
+        if self.name in metadata:
+            setattr(client, self.field, self.read(self.name, metadata[self.name]))
         else:
-            setattr(client, self.field, self.read(self.name, value))
+            setattr(client, self.field, column(self.field).get_default())
 
 
 MEMBERS = (
@@ -109,6 +108,11 @@ KEPT = ("software_id", "software_version")
 _KEPT_LENGTH = 255
 
 
+def without_empty(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata without null and empty members, which count as omitted (RFC 7592 §2.2)."""
+    return {name: value for name, value in metadata.items() if value is not None and value not in ("", [])}
+
+
 def set_members(client: Client, metadata: Mapping[str, Any]) -> None:
     """Set every field of the table on ``client``.
 
@@ -132,7 +136,7 @@ def kept_members(metadata: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         InvalidClientMetadata: it is no text, or too long.
     """
-    kept = {name: text(name, metadata[name]) for name in KEPT if metadata.get(name) not in (None, "")}
+    kept = {name: text(name, metadata[name]) for name in KEPT if name in metadata}
     for name, value in kept.items():
         if len(value) > _KEPT_LENGTH:
             raise InvalidClientMetadata(f"{name} is longer than {_KEPT_LENGTH} characters.", parameter=name)
@@ -147,5 +151,5 @@ def members_of(client: Client) -> dict[str, Any]:
         del shown["client_name"]
     for name, field in TRANSLATED.items():
         shown |= {f"{name}#{tag}": value for tag, value in client.translations.get(field, {}).items()}
-    always = {"grant_types", "response_types"}
-    return {name: value for name, value in shown.items() if name in always or value not in (None, "", [])}
+    always, present = {"grant_types", "response_types"}, without_empty(shown)
+    return {name: value for name, value in shown.items() if name in always or name in present}

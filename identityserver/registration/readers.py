@@ -103,7 +103,7 @@ def tagged(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for member, value in metadata.items():
         base, mark, tag = member.partition("#")
-        if base != name or not mark or value in (None, ""):
+        if base != name or not mark:
             continue
         if not _LANGUAGE.fullmatch(tag) or tag.lower() in found:
             raise InvalidClientMetadata(f"{name} has a language tag that is malformed or repeated.", parameter=name)

@@ -13,7 +13,7 @@ from identityserver.authorization.response_type import RESPONSE_TYPES
 from identityserver.clients import unusable_because
 from identityserver.conf import options
 from identityserver.errors import InvalidClientMetadata, InvalidRedirectUri
-from identityserver.grant_types import GRANT_TYPES
+from identityserver.grant_types import served_grant_types
 from identityserver.models import Client
 from identityserver.registration.metadata import MEMBER_OF, TRANSLATED, column
 from identityserver.sectors import SectorUnconfirmed, confirm_sector, hosts
@@ -35,7 +35,8 @@ def check_grant_types(client: Client, *, held: Collection[str]) -> None:
         InvalidClientMetadata: one does not or may not be registered, or is of no use alone.
     """
     wanted = set(client.allowed_grant_types)
-    allowed = {*options().registration_grant_types, *held} & {*GRANT_TYPES, GrantType.IMPLICIT.value}
+    offered = {*options().registration_grant_types} & {*served_grant_types()}
+    allowed = {*offered - {GrantType.PASSWORD}, *held}
     if refused := wanted - allowed:
         raise _contradiction("grant_types", f"{min(refused)} cannot be registered; there are {_words(allowed)}.")
     if GrantType.REFRESH_TOKEN in wanted and wanted <= _WITHOUT_REFRESH:
@@ -83,8 +84,6 @@ def check_as_any_client(client: Client) -> None:
     Raises:
         InvalidClientMetadata: with the member, and what is wrong with it.
     """
-    if client.jwks is not None and client.jwks_uri:
-        raise _contradiction("jwks", "jwks and jwks_uri must not both be there (RFC 7591 §2).")
     try:
         client.full_clean(validate_constraints=False)
         _check_translations(client)

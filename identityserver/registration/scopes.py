@@ -35,7 +35,7 @@ def read_scopes(client: Client, metadata: Mapping[str, Any], *, held: Collection
     Raises:
         InvalidClientMetadata: a scope does not exist, may not be registered, or is of no use to the client.
     """
-    names = frozenset(text("scope", metadata.get("scope") or "").split())
+    names = frozenset(text("scope", metadata.get("scope", "")).split())
     identity = frozenset(STANDARD_IDENTITY_RESOURCES)
     if not names:
         return RegisteredScopes(identity_resources=_enabled(IdentityResource, identity if _has_user(client) else ()))

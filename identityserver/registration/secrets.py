@@ -8,9 +8,6 @@ from django.utils import timezone
 
 from identityserver.conf import options
 from identityserver.models import Client, ClientSecret
-from identityserver.vocabulary import AuthMethod
-
-_SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,27 +22,24 @@ def next_secret(client: Client) -> NewSecret | None:
 
     The former one stays good until it expires, so the client can change over. One that has become public loses its.
     """
-    if not takes_secret(client):
+    if not client.has_secrets:
         client.secrets.all().delete()
         return None
-    if any(_will_last(secret) for secret in client.secrets.all()):
+    recoverable = client.keeps_secrets_recoverable
+    if any(_will_last(secret) and (secret.encrypted or not recoverable) for secret in client.secrets.all()):
         return None
     lifetime = options().registration_secret_lifetime
-    return NewSecret(value=ClientSecret.generate(client, expires=timezone.now() + lifetime if lifetime else None)[1])
+    expires = timezone.now() + lifetime if lifetime else None
+    return NewSecret(value=ClientSecret.generate(client, expires=expires, recoverable=recoverable)[1])
 
 
 def secret_members(client: Client, new: NewSecret | None) -> dict[str, Any]:
     """``client_secret``, which is only ever shown when it is new, and when the last one expires."""
-    expiries = [secret.expires for secret in client.secrets.all()] if takes_secret(client) else []
+    expiries = [secret.expires for secret in client.secrets.all()] if client.has_secrets else []
     if not expiries:
         return {}
     shown = {"client_secret": new.value} if new is not None else {}
     return {**shown, "client_secret_expires_at": _last(expiries)}
-
-
-def takes_secret(client: Client) -> bool:
-    """Whether it authenticates by a secret."""
-    return client.token_endpoint_auth_method in _SECRET_METHODS
 
 
 def _will_last(secret: ClientSecret) -> bool:
