@@ -8,7 +8,7 @@ pytestmark = pytest.mark.django_db
 
 ORIGIN = "https://spa.example"
 ALLOW = "Access-Control-Allow-Origin"
-OPEN_TO_CLIENTS = pytest.mark.parametrize("endpoint", ["token", "userinfo"])
+OPEN_TO_CLIENTS = pytest.mark.parametrize("endpoint", ["token", "userinfo", "device_authorization"])
 
 
 @pytest.fixture
@@ -92,7 +92,10 @@ class TestSinglePageApp:
         assert response.json()["sub"] == tokens.id_token["sub"]
         assert response[ALLOW] == ORIGIN
 
-    @pytest.mark.parametrize("endpoint", ["authorization", "resume", "end_session", "login", "consent", "logout"])
+    @pytest.mark.parametrize(
+        "endpoint",
+        ["authorization", "resume", "end_session", "login", "consent", "logout", "device", "device_confirm"],
+    )
     def test_nothing_that_a_person_looks_at_is_open(self, spa, endpoint):
         for call in (spa.http.get, spa.http.options):
             assert ALLOW not in call(url_of(endpoint), headers={"Origin": ORIGIN}).headers

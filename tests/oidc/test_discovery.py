@@ -88,7 +88,7 @@ class TestDocument:
         for grant_type in document()["grant_types_supported"]:
             offline = " offline_access" if grant_type == "refresh_token" else ""
             client = relying_party(scopes=f"openid{offline}", allowed_grant_types=[*{"authorization_code", grant_type}])
-            answer = client.token(grant_type=grant_type, code="x", refresh_token="x")
+            answer = client.token(grant_type=grant_type, code="x", refresh_token="x", device_code="x")
             assert answer.members.get("error") in {None, "invalid_grant"}
 
     def test_client_authentication_methods(self, alice, relying_party):
