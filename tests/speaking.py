@@ -9,8 +9,16 @@ from django.db import OperationalError, connection
 from django.test import Client as HttpClient
 from django.urls import reverse
 
-from identityserver.models import AuthorizationCode, AuthorizationRequest, Consent, Grant, RefreshToken
-from identityserver.testing.relying_party import FORM, TokenResponse
+from identityserver.models import (
+    ApiResource,
+    ApiSecret,
+    AuthorizationCode,
+    AuthorizationRequest,
+    Consent,
+    Grant,
+    RefreshToken,
+)
+from identityserver.testing.relying_party import FORM, TokenResponse, basic
 
 ISSUER = "http://testserver"
 
@@ -25,6 +33,22 @@ def token_request(fields, headers=None, *, query="", content_type=FORM) -> Token
     url = f"{url_of('token')}{query}"
     http = HttpClient(raise_request_exception=False)
     return TokenResponse(http.post(url, urlencode(fields), content_type=content_type, headers=headers or {}))
+
+
+class AskingApi:
+    """An API that asks about the tokens which it is sent (RFC 7662 §2.1)."""
+
+    def __init__(self, row: ApiResource) -> None:
+        self.row = row
+        self.secret = ApiSecret.generate(row)[1]
+        self.http = HttpClient(raise_request_exception=False)
+
+    def introspect(self, token: str, *, accept: str = "application/json", secret: str | None = None, **fields: str):
+        """The introspection response about ``token``."""
+        header = basic(self.row.name, self.secret if secret is None else secret)
+        form = urlencode({"token": token, **fields})
+        headers = {"Authorization": header, "Accept": accept}
+        return self.http.post(url_of("introspection"), form, content_type=FORM, headers=headers)
 
 
 def basic_header(joined: str, scheme: str = "Basic") -> dict[str, str]:
