@@ -399,7 +399,7 @@ class TestManyNodes:
     def test_the_next_key_is_made_once(self, ring, clock):
         clock.moment += 80 * DAY
         caching.forget()
-        assert len({kids for kids in parallel(6, lambda: tuple(key.kid for key in key_ring().keys))}) == 1
+        assert len(set(parallel(6, lambda: tuple(key.kid for key in key_ring().keys)))) == 1
         assert SigningKey.objects.count() == 2
 
     def test_at_the_moment_of_rotation_all_take_the_same(self, ring, clock):
