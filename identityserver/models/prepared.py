@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from django.db import connections, models, router
@@ -35,7 +35,8 @@ class Parameter(Expression):
 class _Statement:
     """One text for each connection, made on first use."""
 
-    _model: type[models.Model]
+    def __init__(self, model: type[models.Model]) -> None:
+        self._model = model
 
     def _execute(self, values: Any) -> tuple[Any, Any]:
         """The cursor after the statement has run, and what was compiled for its connection."""
@@ -68,18 +69,11 @@ class _Compiled:
 
 
 class Update(_Statement):
-    """``queryset.update(**changes)``, where parameters may stand in both.
+    """``queryset.update(**changes)``, where parameters may stand in both."""
 
-    Args:
-        queryset: makes it, once every model is loaded.
-    """
-
-    def __init__(self, queryset: "Callable[[], models.QuerySet[Any]]", **changes: Any) -> None:
-        self._make, self._changes = queryset, changes
-
-    @cached_property
-    def _model(self) -> type[models.Model]:  # type: ignore[override]  # known later than an attribute is
-        return self._make().model
+    def __init__(self, queryset: "models.QuerySet[Any]", **changes: Any) -> None:
+        super().__init__(queryset.model)
+        self._queryset, self._changes = queryset, changes
 
     def run(self, **values: Any) -> int:
         """How many rows were changed."""
@@ -88,7 +82,7 @@ class Update(_Statement):
             return int(cursor.rowcount)
 
     def _compile(self, connection: Any) -> _Compiled:
-        query: Any = self._make().order_by().query.chain(UpdateQuery)
+        query: Any = self._queryset.order_by().query.chain(UpdateQuery)
         query.add_update_values(self._changes)
         sql, parameters = query.get_compiler(connection=connection).as_sql()
         return _Compiled(connection, sql, partial(_bound, parameters, connection))
@@ -98,7 +92,7 @@ class Insert(_Statement):
     """``bulk_create`` of one instance."""
 
     def __init__(self, model: type[models.Model], *, ignore_conflicts: bool = False) -> None:
-        self._model = model
+        super().__init__(model)
         self._fields = [field for field in model._meta.local_concrete_fields if not isinstance(field, models.AutoField)]
         self._on_conflict = OnConflict.IGNORE if ignore_conflicts else None
 
@@ -118,29 +112,14 @@ class Select(_Statement):
     """The first row of a queryset with its relations: ``select_related`` without its cost.
 
     Args:
-        queryset: makes it, once every model is loaded.
         relations: paths of foreign keys, each after those that it goes through.
     """
 
-    def __init__(self, queryset: "Callable[[], models.QuerySet[Any]]", *relations: str) -> None:
-        self._make, self._relations = queryset, relations
-
-    @cached_property
-    def _queryset(self) -> "models.QuerySet[Any]":
-        return self._make()
-
-    @cached_property
-    def _model(self) -> type[models.Model]:  # type: ignore[override]  # known later than an attribute is
-        return self._queryset.model
-
-    @cached_property
-    def _annotations(self) -> list[str]:
-        return list(self._queryset.query.annotations)
-
-    @cached_property
-    def _parts(self) -> "list[_Part]":
-        """What a row is made of."""
-        return [_Part(path, _related(self._model, path)) for path in ("", *self._relations)]
+    def __init__(self, queryset: "models.QuerySet[Any]", *relations: str) -> None:
+        super().__init__(queryset.model)
+        self._queryset = queryset
+        self._parts = [_Part(path, _related(queryset.model, path)) for path in ("", *relations)]
+        self._annotations = list(queryset.query.annotations)
 
     def first(self, **values: Any) -> Any:
         """The row as model instances with annotations, or ``None``."""
@@ -174,7 +153,7 @@ class Values(_Statement):
     """The first row of ``queryset.values_list(*names)``: for whom a few columns of a wide table are enough."""
 
     def __init__(self, queryset: "models.QuerySet[Any]", *names: str) -> None:
-        super().__init__(queryset.model)
+        self._model = queryset.model
         self._queryset = queryset.values_list(*names)[:1]
 
     def first(self, **values: Any) -> Any:
