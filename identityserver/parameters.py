@@ -18,6 +18,7 @@ REPEATABLE = frozenset({"resource", "audience"})
 #: echoed fits into a Location, percent-encoded (Django redirects to no more than 16384 characters).
 _JWT_LENGTH = 50_000
 _LENGTHS = {
+    "actor_token": _JWT_LENGTH,
     "assertion": _JWT_LENGTH,
     "claims": 16_000,
     "client_assertion": _JWT_LENGTH,
@@ -27,6 +28,7 @@ _LENGTHS = {
     "registration": 16_000,
     "request": _JWT_LENGTH,
     "state": 4_000,
+    "subject_token": _JWT_LENGTH,
     "token": _JWT_LENGTH,
     "access_token": _JWT_LENGTH,
 }

@@ -22,6 +22,9 @@ consent_denied = Signal()
 code_issued = Signal()
 #: Tokens were issued. Arguments: authorization, grant_type.
 tokens_issued = Signal()
+#: An access token was exchanged for one that is for another API. Arguments: client (who exchanges), grant (of the
+#: user), subject (tokens.verify.AccessTokenClaims of the token presented), actor (the act claim, or None).
+token_exchanged = Signal()
 #: A code was used twice; its grant is revoked. Arguments: client, grant_id, subject.
 code_replayed = Signal()
 #: A refresh token was used after its family had gone on; the family is revoked.

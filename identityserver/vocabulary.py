@@ -109,6 +109,13 @@ class TokenType(StrEnum):
     INTROSPECTION = "token-introspection+jwt"
 
 
+class TokenTypeIdentifier(StrEnum):
+    """What a token is that is exchanged (RFC 8693 §3)."""
+
+    ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+    JWT = "urn:ietf:params:oauth:token-type:jwt"
+
+
 class Scope(StrEnum):
     """OpenID Connect Core §5.4 and §11."""
 

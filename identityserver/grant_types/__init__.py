@@ -17,6 +17,7 @@ from identityserver.grant_types.implicit import ImplicitGrant
 from identityserver.grant_types.jwt_bearer import JwtBearerGrant
 from identityserver.grant_types.password import PasswordGrant
 from identityserver.grant_types.refresh_token import RefreshTokenGrant
+from identityserver.grant_types.token_exchange import TokenExchangeGrant
 from identityserver.tokens.authorization import Authorization
 from identityserver.vocabulary import GrantType
 
@@ -26,6 +27,7 @@ GRANT_TYPES: Mapping[str, TokenGrant] = {
     GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(),
     GrantType.REFRESH_TOKEN: RefreshTokenGrant(),
     GrantType.DEVICE_CODE: DeviceCodeGrant(),
+    GrantType.TOKEN_EXCHANGE: TokenExchangeGrant(),
 }
 
 #: Those that the option ``optional_grant_types`` turns on.

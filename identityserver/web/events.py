@@ -23,7 +23,7 @@ from identityserver.web.current import current_request, current_visit
 logger = logging.getLogger("identityserver.events")
 
 #: Ordinary success, which only the option ``store_issuance_events`` has stored.
-ISSUANCE = frozenset({"code_issued", "tokens_issued"})
+ISSUANCE = frozenset({"code_issued", "token_exchanged", "tokens_issued"})
 #: What one worker stores in a minute of what the unauthenticated cause: from one address, and in all.
 STORED_PER_ADDRESS, STORED_IN_ALL = 30, 300
 #: How much of the texts without a limit of their own is kept.

@@ -35,6 +35,7 @@ from identityserver.models import (
     UserSession,
 )
 from identityserver.tokens.authorization import Authorization
+from identityserver.tokens.verify import AccessTokenClaims
 from identityserver.web import sign_in
 from identityserver.web.current import current_request
 from identityserver.web.events import happened, is_of_interest, log, store, store_sparingly
@@ -220,6 +221,17 @@ def store_tokens_issued(authorization: Authorization, grant_type: str, **_: Any)
     """A client got tokens."""
     if is_of_interest("tokens_issued"):
         store(happened("tokens_issued", {"code": grant_type, **_of_authorization(authorization)}))
+
+
+@receiver(signals.token_exchanged)
+def store_token_exchanged(
+    client: Client, grant: Grant, subject: AccessTokenClaims, actor: Mapping[str, Any] | None, **_: Any
+) -> None:
+    """RFC 8693: a client got a token for another that was issued to itself or came with a call."""
+    if is_of_interest("token_exchanged"):
+        acting = f", with {actor['sub']} acting" if actor else ""
+        said = {"client": client.client_id, "user": str(grant.user_id), "session": grant.sid, "clause": "RFC 8693 §2"}
+        store(happened("token_exchanged", {**said, "detail": f"a token of {subject.client_id}{acting}"}))
 
 
 @receiver(signals.code_replayed)
