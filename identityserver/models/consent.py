@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from identityserver.models.client import Client
 from identityserver.models.fields import StringListField, now
+from identityserver.models.prepared import Parameter, Select
 
 
 class ConsentManager(models.Manager["Consent"]):
@@ -20,7 +22,7 @@ class ConsentManager(models.Manager["Consent"]):
         """The consent of ``user`` for ``client``, unless it has expired or the client's are not to be remembered."""
         if not client.allow_remember_consent:
             return None
-        row = self.filter(user=user, client_id=client.pk).first()
+        row: Consent | None = _find().first(user=user.pk, client=client.pk)
         return None if row is None or row.has_expired(client) else row
 
     def remember(
@@ -80,3 +82,9 @@ class Consent(models.Model):
             and set(claims) <= set(self.claims)
             and set(resources) <= set(self.resources)
         )
+
+
+@cache
+def _find() -> Select:
+    """Made on first use, when every model is loaded."""
+    return Select(Consent.objects.filter(user_id=Parameter("user"), client_id=Parameter("client")))

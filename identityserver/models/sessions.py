@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from identityserver import digests, signals
 from identityserver.conf import options
 from identityserver.models.client import Client
 from identityserver.models.fields import StringListField, now
-from identityserver.models.prepared import Insert
+from identityserver.models.prepared import Insert, Parameter, Select
 
 #: ``last_seen`` is written at most this often.
 _TOUCH_INTERVAL = timedelta(minutes=1)
@@ -52,7 +53,7 @@ class UserSessionManager(models.Manager["UserSession"]):
 
     def live(self, sid: str) -> "UserSession | None":
         """The session ``sid`` with its user, unless it has ended or expired or the user is inactive."""
-        session = self.select_related("user").filter(sid=sid).first()
+        session: UserSession | None = _find().first(sid=sid)
         return session if session is not None and session.is_live else None
 
     def end_for_user(self, user: Any, *, keep_sid: str | None, reason: str) -> None:
@@ -160,6 +161,12 @@ class SessionClient(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client} in {self.session}"
+
+
+@cache
+def _find() -> Select:
+    """Made on first use, when every model is loaded."""
+    return Select(UserSession.objects.filter(sid=Parameter("sid")), "user")
 
 
 _ADD_CLIENT = Insert(SessionClient, ignore_conflicts=True)

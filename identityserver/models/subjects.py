@@ -1,5 +1,6 @@
 """Subject identifiers: opaque, never the primary key (OpenID Connect Core §8)."""
 
+from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -7,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from identityserver import conf, digests
+from identityserver.models.prepared import Parameter, Select
 
 
 class SubjectManager(models.Manager["Subject"]):
@@ -14,9 +16,9 @@ class SubjectManager(models.Manager["Subject"]):
 
     def of(self, user: Any) -> str:
         """The ``sub`` of ``user``: random and made on first use, or from the option ``subject_source``."""
-        found = self.filter(user=user).values_list("value", flat=True).first()
+        found: Subject | None = _find().first(user=user.pk)
         if found is not None:
-            return found
+            return found.value
         source = conf.load("subject_source")
         value = str(source(user)) if source else digests.new_handle()
         self.bulk_create([Subject(user=user, value=value)], ignore_conflicts=True)
@@ -38,3 +40,9 @@ class Subject(models.Model):
 
     def __str__(self) -> str:
         return self.value
+
+
+@cache
+def _find() -> Select:
+    """Made on first use, when every model is loaded."""
+    return Select(Subject.objects.filter(user_id=Parameter("user")))

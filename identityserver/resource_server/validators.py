@@ -16,6 +16,7 @@ from identityserver.errors import InsufficientScope, InvalidRequest, InvalidToke
 from identityserver.models import Grant, Subject
 from identityserver.tokens.live import UnknownToken, live_reference_token
 from identityserver.tokens.verify import AccessTokenClaims, verify_access_token
+from identityserver.vocabulary import SubjectType
 
 
 class ResourceServerValidator(OAuth2Validator):
@@ -129,8 +130,9 @@ def _user_of(claims: AccessTokenClaims) -> Any:
 
 def _found_user(claims: AccessTokenClaims) -> AbstractBaseUser | AnonymousUser:
     """By the public subject or, where that of the token is pairwise, by the grant that it came from."""
-    by_subject = Subject.objects.select_related("user").filter(value=claims.subject)
-    by_grant = Grant.objects.select_related("user").filter(pk=claims.grant_id)
-    found: Subject | Grant | None = by_subject.first() or (by_grant.first() if claims.grant_id else None)
+    found: Subject | Grant | None = Subject.objects.select_related("user").filter(value=claims.subject).first()
+    if found is None and claims.grant_id is not None:
+        grants = Grant.objects.filter(pk=claims.grant_id, client__subject_type=SubjectType.PAIRWISE)
+        found = grants.select_related("user").first()
     user = found.user if found is not None else None
     return user if user is not None and user.is_active else AnonymousUser()

@@ -23,6 +23,12 @@ class TestATokenForTheApi:
         response = api.get("/api/statistics", machine_token)
         assert (response.status_code, response.json()) == (200, {"asked_by": machine.client_id})
 
+    def test_opens_it_for_the_user_whom_the_client_knows_by_another_name(self, api, alice, relying_party):
+        """OpenID Connect Core §8.1: a pairwise sub tells nobody who it is but the server."""
+        app = relying_party(scopes="openid notes.read", subject_type="pairwise")
+        pairwise = app.redeem(alice.browser.authorize(app).code).succeeds().access_token
+        assert api.get("/api/notes", pairwise).status_code == 200
+
     def test_without_a_user_does_not_open_what_is_a_persons(self, api, machine_token):
         assert api.get("/api/notes", machine_token).status_code == 403
 
