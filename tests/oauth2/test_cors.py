@@ -8,7 +8,7 @@ pytestmark = pytest.mark.django_db
 
 ORIGIN = "https://spa.example"
 ALLOW = "Access-Control-Allow-Origin"
-OPEN_TO_CLIENTS = pytest.mark.parametrize("endpoint", ["token", "userinfo", "device_authorization"])
+OPEN_TO_CLIENTS = pytest.mark.parametrize("endpoint", ["token", "userinfo", "device_authorization", "revocation"])
 
 
 @pytest.fixture

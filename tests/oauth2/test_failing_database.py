@@ -77,6 +77,33 @@ def test_user_information_is_no_verdict_on_the_token(alice, web_app, unplugged):
     assert web_app.userinfo(token).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["jwt", "reference"])
+def test_introspection_is_no_verdict_on_the_token(alice, relying_party, unplugged, kind):
+    client = relying_party(access_token_type=kind)
+    token = client.redeem(alice.browser.authorize(client).code).access_token
+    for cold in (False, True):
+        client.introspect(token)
+        if cold:
+            caching.forget()
+        started = perf_counter()
+        with unplugged:
+            response = client.introspect(token)
+        assert response.json()["error"] == "temporarily_unavailable"
+        assert says_to_come_back(response, started)
+    assert client.introspect(token).json()["active"] is True
+
+
+@pytest.mark.parametrize("member", ["access_token", "refresh_token"])
+def test_a_revocation_that_did_not_happen_is_not_reported_as_done(alice, relying_party, unplugged, member):
+    client = relying_party(scopes="openid offline_access")
+    token = client.redeem(alice.browser.authorize(client).code).members[member]
+    started = perf_counter()
+    with unplugged:
+        response = client.revoke(token)
+    assert says_to_come_back(response, started)
+    assert client.introspect(token).json()["active"] is True
+
+
 @pytest.mark.parametrize("name", ["authorization", "login", "consent", "logout", "end_session", "resume"])
 def test_people_get_a_page_that_says_to_wait(alice, web_app, unplugged, name):
     url = web_app.authorization_url() if name == "authorization" else f"{url_of(name)}?request={'x' * 43}"

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import identityserver
+from tests.speaking import AskingApi
 
 PACKAGE = str(Path(identityserver.__file__).parent)
 
@@ -86,4 +87,29 @@ def test_a_warm_userinfo_request_asks_for_the_grant_alone(alice, web_app):
     web_app.userinfo(tokens.access_token)
     with CaptureQueriesContext(connection) as queries:
         assert web_app.userinfo(tokens.access_token).status_code == 200
+    assert len(statements(queries)) == 1
+
+
+@pytest.mark.parametrize("kind", ["jwt", "reference"])
+def test_a_warm_introspection_asks_for_the_token_alone(alice, relying_party, api, kind):
+    """Whoever asks, with or without a user: one statement, and nothing is written."""
+    scopes = {"scopes": "openid notes.read", "access_token_type": kind}
+    app = relying_party(**scopes)
+    machine = relying_party(**scopes, allowed_grant_types=["client_credentials"], redirect_uris=[])
+    asking = AskingApi(api)
+    for_alice = app.redeem(alice.browser.authorize(app).code).succeeds().access_token
+    of_its_own = machine.client_credentials().succeeds().access_token
+    for who, token in ((app, for_alice), (asking, for_alice), (machine, of_its_own), (asking, of_its_own)):
+        assert who.introspect(token).json()["active"] is True
+        with CaptureQueriesContext(connection) as queries:
+            assert who.introspect(token).json()["active"] is True
+        assert [sql[:6] for sql in statements(queries)] == ["SELECT"]
+
+
+def test_a_warm_userinfo_request_with_a_reference_token(alice, relying_party):
+    app = relying_party(access_token_type="reference")
+    token = app.redeem(alice.browser.authorize(app).code).access_token
+    app.userinfo(token)
+    with CaptureQueriesContext(connection) as queries:
+        assert app.userinfo(token).status_code == 200
     assert len(statements(queries)) == 1
