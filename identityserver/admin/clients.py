@@ -22,8 +22,9 @@ from identityserver.admin.base import ModelAdmin, ReadOnlyInline
 from identityserver.admin.client_form import ClientForm, form_field_options
 from identityserver.admin.fields import StorableJSONField
 from identityserver.clients import unusable_because
-from identityserver.models import Client, ClientSecret, Consent, Grant
+from identityserver.models import Client, ClientSecret, Consent, Grant, Registration
 from identityserver.models.fields import StringListField
+from identityserver.vocabulary import AuthMethod
 
 _REFRESH_TOKENS = (
     "refresh_token_absolute_lifetime",
@@ -55,10 +56,10 @@ class ClientAdmin(ModelAdmin):
 
     form = ClientForm
     inlines = [ClientSecretInline]
-    list_display = ["name", "usable", "client_id", "grant_types", "token_endpoint_auth_method", "updated"]
+    list_display = ["name", "usable", "client_id", "source", "grant_types", "token_endpoint_auth_method", "updated"]
     list_filter = ["enabled", "token_endpoint_auth_method", "application_type", "require_consent", "source"]
     search_fields = ["name", "client_id"]
-    readonly_fields = ["usable", "source", "created", "updated"]
+    readonly_fields = ["usable", "source", "registered_by", "created", "updated"]
     autocomplete_fields = ["identity_resources", "api_scopes"]
     formfield_overrides = {
         StringListField: {"widget": AdminTextareaWidget(attrs={"rows": 4})},
@@ -78,6 +79,9 @@ class ClientAdmin(ModelAdmin):
                     "application_type",
                     "token_endpoint_auth_method",
                     "accept_either_secret_method",
+                    "token_endpoint_auth_signing_alg",
+                    "jwks",
+                    "jwks_uri",
                     "require_pkce",
                 ]
             },
@@ -132,14 +136,18 @@ class ClientAdmin(ModelAdmin):
         ),
         (
             gettext_lazy("Notes"),
-            {"classes": ["collapse"], "fields": ["contacts", "properties", "source", "created", "updated"]},
+            {
+                "classes": ["collapse"],
+                "fields": ["contacts", "properties", "source", "registered_by", "created", "updated"],
+            },
         ),
     ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Client]:
         """Each with whether it has a secret that is good, and anything to ask for."""
         unexpired = Q(expires=None) | Q(expires__gt=timezone.now())
-        secret = ClientSecret.objects.filter(unexpired, client=OuterRef("pk"))
+        sealed = ~Q(client__token_endpoint_auth_method=AuthMethod.CLIENT_SECRET_JWT) | ~Q(encrypted="")
+        secret = ClientSecret.objects.filter(unexpired, sealed, client=OuterRef("pk"))
         identity = Client.identity_resources.through.objects.filter(client=OuterRef("pk"))
         access = Client.api_scopes.through.objects.filter(client=OuterRef("pk"))
         return Client.objects.annotate(has_good_secret=Exists(secret), has_scopes=Exists(identity) | Exists(access))
@@ -150,7 +158,7 @@ class ClientAdmin(ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
         """What is only known of a client that is there is left out of the form of a new one."""
-        known = () if obj is not None else ("usable", "source", "created", "updated")
+        known = () if obj is not None else ("usable", "source", "registered_by", "created", "updated")
         return [
             (title, {**said, "fields": [name for name in said["fields"] if name not in known]})
             for title, said in self.fieldsets
@@ -179,11 +187,25 @@ class ClientAdmin(ModelAdmin):
         problem = self._problem(client)
         return _("No: %s") % problem if problem else _("Yes")
 
+    @admin.display(description=gettext_lazy("registered by"))
+    def registered_by(self, client: Client) -> str:
+        """Who vouched for a client that registered itself (RFC 7591 §3)."""
+        registration = Registration.objects.filter(client=client).select_related("initial_access_token").first()
+        if registration is None:
+            return "–"
+        permit = registration.initial_access_token
+        return _("itself, with the initial access token %s") % permit if permit else _("itself")
+
+    def _lacks_secret(self, client: Client) -> str:
+        if client.keeps_secrets_recoverable and client.secrets.exists():
+            return _("It has no secret that client_secret_jwt can use: generate one.")
+        return _("It has no secret, or none that has not expired.")
+
     def _problem(self, client: Any) -> str:
         if not client.enabled:
             return _("It is disabled.")
         if client.has_secrets and not client.has_good_secret:
-            return _("It has no secret, or none that has not expired.")
+            return self._lacks_secret(client)
         if problem := unusable_because(client):
             return problem
         return "" if client.has_scopes else _("It may ask for nothing: choose identity resources or API scopes.")

@@ -1,35 +1,26 @@
-"""A new client secret: made by a post, shown in the answer to it and nowhere else.
+"""A new client secret: made by a post, shown in the answer to it and nowhere else."""
 
-Reloading that answer posts again. A ticket in the form, good for one use, makes the second post a refusal,
-so the secret need not wait in a session for the page after a redirect.
-"""
-
-import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import AdminSite
-from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from identityserver.admin import shown_once
 from identityserver.admin.base import ModelAdmin
 from identityserver.configuration.environment import environment_file
-from identityserver.models import Client, ClientSecret, UsedIdentifier
+from identityserver.models import Client, ClientSecret
 
 _FORM = "admin/identityserver/client/generate_secret.html"
 _PAGE = "admin/identityserver/client/secret.html"
 _PURPOSE = "generate_secret"
-_TICKET_LIFETIME = timedelta(hours=1)
 _LONGEST_LIFE = timedelta(days=3653)
 
 
@@ -75,11 +66,13 @@ class GenerateSecretForm(forms.Form):
 
 def generate_page(model_admin: ModelAdmin, request: HttpRequest, client: Client) -> HttpResponse | None:
     """The form, or the secret that was asked for by it; ``None`` where that secret has been shown before."""
-    form = GenerateSecretForm(request.POST or None, initial={"ticket": _new_ticket(request, client)})
+    form = GenerateSecretForm(
+        request.POST or None, initial={"ticket": shown_once.new_ticket(_PURPOSE, request, client)}
+    )
     if not form.is_valid():
-        return _page(model_admin.admin_site, request, _FORM, client, title=_("Generate a secret"), form=form)
+        return _page(model_admin, request, _FORM, client, title=_("Generate a secret"), form=form)
     with transaction.atomic(using=router.db_for_write(ClientSecret)):
-        if not _used_now(form.cleaned_data["ticket"], request, client):
+        if not shown_once.used_now(form.cleaned_data["ticket"], _PURPOSE, request, client):
             return None
         given = {name: form.cleaned_data[name] for name in ("description", "expires")}
         return new_secret_page(model_admin, request, client, **given)
@@ -93,7 +86,7 @@ def new_secret_page(
     row, value = ClientSecret.generate(client, description=description, expires=expires, recoverable=recoverable)
     model_admin.log_change(request, client, [{"added": {"name": _("client secret"), "object": str(row)}}])
     new = NewSecret(client=client, value=value)
-    return _page(model_admin.admin_site, request, _PAGE, client, title=_("The new secret"), new=new)
+    return _page(model_admin, request, _PAGE, client, title=_("The new secret"), new=new)
 
 
 def tell_that_it_was_shown(request: HttpRequest) -> None:
@@ -102,31 +95,5 @@ def tell_that_it_was_shown(request: HttpRequest) -> None:
     messages.warning(request, said)
 
 
-def _page(site: AdminSite, request: HttpRequest, template: str, client: Client, **context: Any) -> HttpResponse:
-    request.current_app = site.name  # as the views of Django’s admin do
-    shared = {**site.each_context(request), "opts": Client._meta, "original": client}
-    response = TemplateResponse(request, template, {**shared, **context})
-    add_never_cache_headers(response)  # no-store among them
-    response["Pragma"] = "no-cache"
-    response["Referrer-Policy"] = "same-origin"  # with no-referrer Chromium's posts fail Django's CSRF check
-    return response
-
-
-def _new_ticket(request: HttpRequest, client: Client) -> str:
-    return signing.dumps([*_holder(request, client), secrets.token_urlsafe(16)], salt=_PURPOSE)
-
-
-def _used_now(ticket: str, request: HttpRequest, client: Client) -> bool:
-    """Whether the ticket is this person's for this client, fresh, and used for the first time."""
-    try:
-        *holder, nonce = signing.loads(ticket, salt=_PURPOSE, max_age=_TICKET_LIFETIME)
-    except signing.BadSignature:
-        return False
-    expires = timezone.now() + _TICKET_LIFETIME
-    return holder == _holder(request, client) and UsedIdentifier.objects.accept(
-        _PURPOSE, client.client_id, nonce, expires
-    )
-
-
-def _holder(request: HttpRequest, client: Client) -> list[str]:
-    return [str(request.user.pk), str(client.pk)]
+def _page(model_admin: ModelAdmin, request: HttpRequest, template: str, client: Client, **context: Any) -> HttpResponse:
+    return shown_once.page(model_admin.admin_site, request, template, Client._meta, original=client, **context)
