@@ -173,7 +173,7 @@ def narrow_to_targets(resources: Resources, indicators: Iterable[str]) -> Resour
 
 def _belongs_to(scope: ApiScope, targets: Iterable[str]) -> bool:
     """Whether a scope means something to one of the APIs, or to none in particular."""
-    names = {api.name for api in scope.api_resources.all()}
+    names = {api.name for api in scope.apis}
     return not names or not names.isdisjoint(targets)
 
 
@@ -192,7 +192,7 @@ def _access_scope(client: Client, name: str) -> ApiScope:
 def _apis(access: Iterable[tuple[str, ApiScope]], indicators: tuple[str, ...]) -> tuple[ApiResource, ...]:
     opened: dict[str, ApiResource] = {}
     for _, scope in access:
-        for api in scope.api_resources.all():
+        for api in scope.apis:
             if api.enabled:
                 opened[api.name] = api
     if indicators:

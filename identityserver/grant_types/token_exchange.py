@@ -205,7 +205,7 @@ class _Limit:
 
     def allows(self, name: str, scope: ApiScope) -> bool:
         """Whether the scope, asked for as ``name``, may be had."""
-        opened = {api.name for api in scope.api_resources.all()} & set(self.targets)
+        opened = {api.name for api in scope.apis} & set(self.targets)
         if name in self.subject.scopes or not opened:
             return bool(opened)
         return not self.is_own and opened.isdisjoint(self.subject.audience)

@@ -382,7 +382,7 @@ class Client(models.Model):
     @cached_property
     def particular_apis(self) -> tuple[Any, ...]:
         """The APIs of its scopes that can only verify some signing algorithms."""
-        apis = (api for scope in self.access_scopes.values() for api in scope.api_resources.all())
+        apis = (api for scope in self.access_scopes.values() for api in scope.apis)
         return tuple(api for api in apis if api.allowed_access_token_signing_algorithms)
 
     @cached_property

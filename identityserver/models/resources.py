@@ -1,5 +1,6 @@
 """What clients ask for by scope: identity data and APIs (OpenID Connect Core §5.4, RFC 6749 §3.3, RFC 8707)."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.apps import apps as installed
@@ -71,6 +72,11 @@ class IdentityResource(Requestable):
         verbose_name = _("identity resource")
         verbose_name_plural = _("identity resources")
 
+    @cached_property
+    def mappings(self) -> "tuple[ClaimMapping, ...]":
+        """Where its claims come from, read once for this instance."""
+        return tuple(self.claim_mappings.all())
+
     @property
     def is_standard(self) -> bool:
         """Whether OpenID Connect itself names it; such a row can be disabled, never deleted."""
@@ -102,11 +108,20 @@ class ApiScope(Requestable):
         verbose_name = _("API scope")
         verbose_name_plural = _("API scopes")
 
+    @cached_property
+    def apis(self) -> "tuple[ApiResource, ...]":
+        """The APIs that it belongs to, read once for this instance."""
+        return tuple(self.api_resources.all())
+
+    @cached_property
+    def mappings(self) -> "tuple[ClaimMapping, ...]":
+        """Where its claims come from, read once for this instance."""
+        return tuple(self.claim_mappings.all())
+
     @property
     def leads_somewhere(self) -> bool:
         """Whether it belongs to no API in particular, or to one that is enabled."""
-        apis = self.api_resources.all()
-        return not apis or any(api.enabled for api in apis)
+        return not self.apis or any(api.enabled for api in self.apis)
 
     def clean(self) -> None:
         """Names of identity resources are taken: both are asked for by ``scope``."""

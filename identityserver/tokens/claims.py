@@ -113,8 +113,8 @@ def _general_mappings() -> dict[str, Reader]:
 
 def _mappings_of(resources: Resources) -> dict[str, Reader]:
     """Mappings of the granted identity resources and API scopes."""
-    rows = [mapping for resource in resources.identity for mapping in resource.claim_mappings.all()]
-    rows += [mapping for _, scope in resources.access for mapping in scope.claim_mappings.all()]
+    rows = [mapping for resource in resources.identity for mapping in resource.mappings]
+    rows += [mapping for _, scope in resources.access for mapping in scope.mappings]
     return _readers(rows)
 
 
