@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 from django.db import connection, connections
 
-from identityserver.models import AuthorizationCode, Event, Grant, RefreshToken
+from identityserver.models import AuthorizationCode, Event, Grant, ReferenceToken, RefreshToken
 from identityserver.testing import RelyingParty
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,34 +112,84 @@ class TestParallelRefresh:
         assert {response.status for response in responses} == {200, 400}
 
 
+class TestRevocationDuringRefresh:
+    """RFC 7009: once a revocation is reported as done, nothing of the family is good, whatever was under way."""
+
+    @pytest.mark.parametrize("kind", ["jwt", "reference"])
+    @pytest.mark.parametrize("usage", ["one_time", "reuse"])
+    def test_nothing_survives(self, alice, relying_party, kind, usage):
+        client = relying_party(scopes="openid offline_access", access_token_type=kind, refresh_token_usage=usage)
+        for _ in range(5):
+            tokens = client.redeem(alice.browser.authorize(client).code).succeeds()
+
+            def act(number: int, tokens=tokens):
+                return client.revoke(tokens.refresh_token) if number == 0 else client.refresh(tokens.refresh_token)
+
+            revoked, *refreshed = parallel(5, act)
+
+            assert revoked.status_code == 200
+            assert {response.status for response in refreshed} <= {200, 400}
+            for response in refreshed:
+                if response.status == 200:
+                    assert client.userinfo(response.access_token).status_code == 401
+                    client.refresh(response.refresh_token or tokens.refresh_token).fails_with("invalid_grant")
+                else:
+                    response.fails_with("invalid_grant")
+
+    def test_two_revocations_of_one_token_are_one(self, alice, relying_party):
+        client = relying_party(scopes="openid")
+        token = client.redeem(alice.browser.authorize(client).code).access_token
+        assert [response.status_code for response in parallel(8, lambda _: client.revoke(token))] == [200] * 8
+        assert Event.objects.filter(type="token_revoked").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["jwt", "reference"])
 class TestKilledWorker:
     """Killed before or after any statement, in the middle of COMMIT too: the retry gives exactly one live family."""
 
-    def test_at_every_statement(self, alice, relying_party):
-        client = relying_party(scopes="openid offline_access")
+    @pytest.fixture
+    def client(self, alice, relying_party, kind):
+        """One whose warm path has been gone once."""
+        client = relying_party(scopes="openid offline_access", access_token_type=kind)
         client.redeem(alice.browser.authorize(client).code).succeeds()
+        return client
+
+    def test_at_every_statement(self, alice, client):
         total = statements_of(client, alice.browser.authorize(client).code)
         assert 3 <= total <= 10
         for number in range(1, total + 1):
             for after in (False, True):
                 self.killed_and_retried(alice, client, number, after=after)
 
-    def test_between_the_last_statement_and_commit(self, alice, relying_party):
-        client = relying_party(scopes="openid offline_access")
-        client.redeem(alice.browser.authorize(client).code).succeeds()
+    def test_between_the_last_statement_and_commit(self, alice, client):
         code = alice.browser.authorize(client).code
         in_worker(lambda: client.redeem(code), at_commit=True)
         assert_one_live_family(client, code)
 
-    def test_after_commit_the_retry_is_a_replay(self, alice, relying_party):
+    def test_after_commit_the_retry_is_a_replay(self, alice, client):
         """The answer was lost, not the use: RFC 6749 §4.1.2 has the second use end the family."""
-        client = relying_party(scopes="openid offline_access")
-        client.redeem(alice.browser.authorize(client).code).succeeds()
         code = alice.browser.authorize(client).code
         with patch("identityserver.endpoints.token.json_response", side_effect=Killed):
             in_worker(lambda: client.redeem(code))
         client.redeem(code).fails_with("invalid_grant")
         assert not live_families().filter(grant=AuthorizationCode.objects.latest("created").grant).exists()
+
+    def test_at_every_statement_of_a_refresh(self, alice, relying_party, kind):
+        """The token that was not used up works, and gives one access token."""
+        client = relying_party(scopes="openid offline_access", access_token_type=kind, refresh_token_usage="one_time")
+        token, other = (client.redeem(alice.browser.authorize(client).code).succeeds().refresh_token for _ in range(2))
+        total = in_worker(lambda: client.refresh(other))
+        for number in range(1, total + 1):
+            for after in (False, True):
+                before = RefreshToken.objects.count(), ReferenceToken.objects.count()
+                in_worker(lambda token=token: client.refresh(token), killed_at=number, after=after)
+                killed = (RefreshToken.objects.count(), ReferenceToken.objects.count()) == before
+                fresh = client.refresh(token).succeeds()
+                assert client.userinfo(fresh.access_token).status_code == 200
+                made = 1 if killed else 2  # where it died after COMMIT, the retry gave a sibling
+                expected = (before[0] + made, before[1] + made * (kind == "reference"))
+                assert (RefreshToken.objects.count(), ReferenceToken.objects.count()) == expected
+                token = fresh.refresh_token
 
     def killed_and_retried(self, alice, client: RelyingParty, number: int, *, after: bool) -> None:
         code = alice.browser.authorize(client).code
@@ -154,8 +204,11 @@ def live_families():
 def assert_one_live_family(client: RelyingParty, code: str) -> None:
     grant = AuthorizationCode.objects.latest("created").grant
     assert not RefreshToken.objects.filter(grant=grant).exists()  # the killed worker left nothing
+    assert not ReferenceToken.objects.filter(grant=grant).exists()
     tokens = client.redeem(code).succeeds()
     assert live_families().filter(grant=grant).count() == 1
+    assert ReferenceToken.objects.filter(grant=grant).count() == (client.row.access_token_type == "reference")
+    assert client.userinfo(tokens.access_token).status_code == 200
     client.refresh(tokens.refresh_token).succeeds()
 
 
