@@ -14,6 +14,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from identityserver import signals, uris
@@ -119,7 +120,7 @@ class DeviceConfirmPage(_ClaimedPage):
         self, request: HttpRequest, claimed: DeviceRequest, client: Client, ticked: Collection[str] | None = None
     ) -> HttpResponse:
         """The question. Where this account can grant nothing, the page says so and offers another one."""
-        user, card = self.session.user, self.card(client)
+        user, card, now = self.session.user, self.card(client), timezone.now()
         asked: Resources = grantable(claimed, client, self.session)
         context: dict[str, Any] = {
             "title_parts": [_("Connect a device"), card.name],
@@ -129,7 +130,8 @@ class DeviceConfirmPage(_ClaimedPage):
             "user_code": shown_user_code(self.user_code),
             "ip": claimed.ip,
             "requested": claimed.created,
-            "just_now": timezone.now() - claimed.created < timedelta(minutes=1),
+            "just_now": now - claimed.created < timedelta(minutes=1),
+            "duration": timesince(claimed.created, now),
             "may_allow": bool(asked.scopes),
             **shown_permissions(asked, user, asked.scopes if ticked is None else ticked),
         }
