@@ -10,12 +10,14 @@ from django.utils import timezone
 from identityserver import jose
 from identityserver.models import UsedIdentifier
 
-#: Seconds: an assertion expires at most so far ahead, and may come from a clock that is so much faster than ours.
-_LONGEST_LIFE = 300
+#: A client's assertion expires at most so far ahead.
+_LONGEST_LIFE = timedelta(minutes=5)
+
+#: Seconds by which the clock that an assertion comes from may be ahead of ours.
 _CLOCK_SKEW = 10
 
 #: An identifier is remembered for longer than any node can take its assertion for fresh.
-_MARGIN = timedelta(minutes=5)
+MARGIN = timedelta(minutes=5)
 
 #: Types that are not client assertions, such as at+jwt, are refused (RFC 8725 §3.11); many clients name none.
 _TYPES = frozenset({"", "jwt", "client-authentication+jwt"})
@@ -76,7 +78,7 @@ class Assertion:
             raise jose.InvalidJws("Its aud is not this server.")
         if not isinstance(self.claims.get("jti"), str) or not self.claims["jti"]:
             raise jose.InvalidJws("It has no jti.")
-        self._check_time()
+        check_time(self.claims, _LONGEST_LIFE)
         return self._jws
 
     @cached_property
@@ -86,7 +88,7 @@ class Assertion:
         So a client that is judged again, after its registration was read anew, does not replay its own assertion.
         Ask only once the signature is known to be the client's, or anybody could use up its identifiers.
         """
-        expires = datetime.fromtimestamp(self.claims["exp"], UTC) + _MARGIN
+        expires = datetime.fromtimestamp(self.claims["exp"], UTC) + MARGIN
         return UsedIdentifier.objects.accept(_PURPOSE, self.claims["sub"], self.claims["jti"], expires)
 
     def _in_header(self, name: str) -> str:
@@ -100,19 +102,25 @@ class Assertion:
             return False
         return any(isinstance(name, str) and name in self._audiences for name in audience)
 
-    def _check_time(self) -> None:
-        now = timezone.now().timestamp()
-        expires = self._seconds("exp")
-        if expires <= now:
-            raise jose.InvalidJws("It has expired.")
-        if expires > now + _LONGEST_LIFE:
-            raise jose.InvalidJws(f"It expires more than {_LONGEST_LIFE} seconds ahead.")
-        if any(self._seconds(name) > now + _CLOCK_SKEW for name in ("iat", "nbf") if name in self.claims):
-            raise jose.InvalidJws("Its iat or nbf is in the future.")
 
-    def _seconds(self, name: str) -> float:
-        """A NumericDate (RFC 7519 §2)."""
-        value = self.claims.get(name)
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise jose.InvalidJws(f"Its {name} is missing or not a number.")
-        return value
+def check_time(claims: Mapping[str, Any], longest_life: timedelta) -> None:
+    """Whether an assertion is good now: it expires, and soon, and is not from the future.
+
+    Raises:
+        InvalidJws: it is not.
+    """
+    now, expires = timezone.now().timestamp(), _seconds(claims, "exp")
+    if expires <= now:
+        raise jose.InvalidJws("It has expired.")
+    if expires > now + longest_life.total_seconds():
+        raise jose.InvalidJws(f"It expires more than {longest_life.total_seconds():.0f} seconds ahead.")
+    if any(_seconds(claims, name) > now + _CLOCK_SKEW for name in ("iat", "nbf") if name in claims):
+        raise jose.InvalidJws("Its iat or nbf is in the future.")
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
+    """A NumericDate (RFC 7519 §2)."""
+    value = claims.get(name)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise jose.InvalidJws(f"Its {name} is missing or not a number.")
+    return value

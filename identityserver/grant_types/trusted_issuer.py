@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.urls import reverse
-from django.utils import timezone
 
 from identityserver import jose
 from identityserver.caching import ConfigurationCache
+from identityserver.client_authentication.assertion import MARGIN, check_time
 from identityserver.client_keys import client_verifier
 from identityserver.conf import options
 from identityserver.errors import InvalidGrant, ProtocolError
@@ -21,12 +21,6 @@ T = TypeVar("T")
 
 #: Issuers kept in memory by one worker.
 _CAPACITY = 100
-
-#: Seconds by which an issuer's clock may be ahead of ours.
-_AHEAD = 10
-
-#: An identifier is remembered for longer than any node can take its assertion for fresh.
-_MARGIN = timedelta(minutes=5)
 
 #: Types that are no assertions, such as at+jwt, are refused (RFC 8725 §3.11); many issuers name none.
 _TYPES = frozenset({"", "jwt"})
@@ -50,7 +44,7 @@ class Assertion:
 
     def use(self) -> bool:
         """Whether it is used for the first time: true for exactly one caller, by the database."""
-        return UsedIdentifier.objects.accept(_PURPOSE, self.issuer.issuer, self.jti, self.expires + _MARGIN)
+        return UsedIdentifier.objects.accept(_PURPOSE, self.issuer.issuer, self.jti, self.expires + MARGIN)
 
 
 def judge_assertion(token: str, judge: Callable[[Assertion], T]) -> T:
@@ -85,12 +79,13 @@ def _read(name: object) -> TrustedIssuer:
 
 
 def _verified(issuer: TrustedIssuer, jws: jose.Jws) -> Assertion:
-    """The assertion, once everything but its first use is certain; the signature comes first."""
+    """The assertion, once everything but its first use is certain; no keys are fetched for one that is wrong anyway."""
     try:
+        assertion = _read_claims(issuer, jws.claims)
         _check_signature(issuer, jws)
-        return _read_claims(issuer, jws.claims)
     except jose.InvalidJws as error:
         raise InvalidGrant("The assertion is not good here.", detail=str(error), parameter="assertion") from error
+    return assertion
 
 
 def _check_signature(issuer: TrustedIssuer, jws: jose.Jws) -> None:
@@ -103,33 +98,16 @@ def _check_signature(issuer: TrustedIssuer, jws: jose.Jws) -> None:
 
 
 def _read_claims(issuer: TrustedIssuer, claims: Mapping[str, Any]) -> Assertion:
-    audience = claims.get("aud")
-    if not any(name in _audiences() for name in (audience if isinstance(audience, list) else [audience])):
+    audience, ours = claims.get("aud"), _audiences()
+    if not any(name in ours for name in (audience if isinstance(audience, list) else [audience])):
         raise jose.InvalidJws("Its aud is neither this issuer nor the token endpoint.")
+    check_time(claims, options().jwt_bearer_assertion_lifetime)
     return Assertion(
         issuer=issuer,
         subject=_text(claims, "sub"),
         jti=_text(claims, "jti"),
-        expires=datetime.fromtimestamp(_expiry(claims), UTC),
+        expires=datetime.fromtimestamp(claims["exp"], UTC),
     )
-
-
-def _expiry(claims: Mapping[str, Any]) -> float:
-    """When it expires, which is soon; and it is not from the future."""
-    now, expires = timezone.now().timestamp(), _seconds(claims, "exp")
-    if not now < expires <= now + options().jwt_bearer_assertion_lifetime.total_seconds():
-        raise jose.InvalidJws("It has expired, or expires too far ahead.")
-    for name in ("iat", "nbf"):
-        if name in claims and _seconds(claims, name) > now + _AHEAD:
-            raise jose.InvalidJws(f"Its {name} is in the future.")
-    return expires
-
-
-def _seconds(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise jose.InvalidJws(f"Its {name} is missing or no number.")
-    return value
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
