@@ -11,13 +11,14 @@ from identityserver.registration import rules
 from identityserver.registration.metadata import MEMBERS, kept_members, set_members, without_empty
 from identityserver.registration.policy import STATEMENT, decided
 from identityserver.registration.scopes import RegisteredScopes, held_scopes, read_scopes
-from identityserver.vocabulary import ApplicationType, GrantType
+from identityserver.vocabulary import ApplicationType, GrantType, ResponseType
 
 #: The fields that a registration sets; all others are the administrators', and keep what they say.
 FIELDS = (
     *(member.field for member in MEMBERS),
     "translations",
     "allow_offline_access",
+    "allow_access_tokens_via_browser",
     "require_pkce",
     "allowed_cors_origins",
     "updated",
@@ -46,11 +47,12 @@ def read_draft(client: Client, metadata: Mapping[str, Any], *, permit: InitialAc
     wanted = without_empty(decided(metadata, permit=permit, client=None if is_new else client))
     held = frozenset() if is_new else held_scopes(client)
     former_grant_types = () if is_new else tuple(client.allowed_grant_types)
+    former_response_types = () if is_new else tuple(client.response_types)
     former_uris = tuple(client.redirect_uris)
     set_members(client, wanted)
     _complete(client, wanted, former_uris)
     rules.check_grant_types(client, held=former_grant_types)
-    rules.check_response_types(client)
+    rules.check_response_types(client, held=former_response_types)
     rules.check_redirect_uris(client)
     scopes = read_scopes(client, wanted, held=held)
     kept = {**kept_members(wanted), **_statement(metadata)}
@@ -65,10 +67,19 @@ def _complete(client: Client, wanted: Mapping[str, Any], former_uris: Sequence[s
     """Set what follows from the members."""
     if "response_types" not in wanted and GrantType.AUTHORIZATION_CODE not in client.allowed_grant_types:
         client.response_types = []
+    if _is_hybrid(client):  # OpenID Connect has these register it, too, though a code is all that they redeem
+        client.allowed_grant_types = [name for name in client.allowed_grant_types if name != GrantType.IMPLICIT]
+    client.allow_access_tokens_via_browser |= any("token" in name.split() for name in client.response_types)
     client.allow_offline_access = GrantType.REFRESH_TOKEN in client.allowed_grant_types
     required = options().registration_require_pkce if client._state.adding else client.require_pkce
     client.require_pkce = client.is_public or required
     client.allowed_cors_origins = _cors_origins(client, former_uris)
+
+
+def _is_hybrid(client: Client) -> bool:
+    """Whether it gets more than a code from the authorization endpoint, and never without a code."""
+    kinds = [set(name.split()) for name in client.response_types]
+    return all(ResponseType.CODE in kind for kind in kinds) and any(len(kind) > 1 for kind in kinds)
 
 
 def _cors_origins(client: Client, former_uris: Sequence[str]) -> list[str]:

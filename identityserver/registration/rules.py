@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from identityserver import uris
-from identityserver.authorization.response_type import RESPONSE_TYPES
+from identityserver.authorization.response_type import served_response_types
 from identityserver.clients import unusable_because
 from identityserver.conf import options
 from identityserver.errors import InvalidClientMetadata, InvalidRedirectUri
@@ -17,7 +17,7 @@ from identityserver.grant_types import served_grant_types
 from identityserver.models import Client
 from identityserver.registration.metadata import MEMBER_OF, TRANSLATED, column
 from identityserver.sectors import SectorUnconfirmed, confirm_sector, hosts
-from identityserver.vocabulary import ApplicationType, GrantType, ResponseType, SubjectType
+from identityserver.vocabulary import ApplicationType, GrantType, ResponseType
 
 #: Grant types that the authorization endpoint serves, and no token endpoint.
 _AT_AUTHORIZATION = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.IMPLICIT})
@@ -43,18 +43,19 @@ def check_grant_types(client: Client, *, held: Collection[str]) -> None:
         raise _contradiction("grant_types", "refresh_token needs a grant type that gives refresh tokens.")
 
 
-def check_response_types(client: Client) -> None:
+def check_response_types(client: Client, *, held: Collection[str]) -> None:
     """Grant types and response types go together (RFC 7591 §2.1).
 
+    Args:
+        held: response types that it has already.
+
     Raises:
-        InvalidClientMetadata: a response type is not supported, or one of the two is missing.
+        InvalidClientMetadata: a response type is not or may not be registered, or one of the two is missing.
     """
-    grant_types = set(client.allowed_grant_types)
-    needed: set[str] = set()
-    for response_type in client.response_types:
-        if response_type not in RESPONSE_TYPES:
-            raise _contradiction("response_types", f"only {_words(RESPONSE_TYPES)} can be registered.")
-        needed |= _grant_types_of(response_type)
+    grant_types, allowed = set(client.allowed_grant_types), {*_registrable_response_types(), *held}
+    if refused := set(client.response_types) - allowed:
+        raise _contradiction("response_types", f"{min(refused)} cannot be registered; there are {_words(allowed)}.")
+    needed = {_grant_type_of(ResponseType(name)) for name in client.response_types}
     if missing := needed - grant_types:
         raise _contradiction("response_types", f"they need the grant type {min(missing)}.")
     if idle := (grant_types & _AT_AUTHORIZATION) - needed:
@@ -97,11 +98,9 @@ def check_sector(client: Client) -> None:
     """All its redirect URIs are of one sector (OpenID Connect Dynamic Registration §5, Core §8.1).
 
     Raises:
-        InvalidClientMetadata: they are not, or nothing tells.
+        InvalidClientMetadata: they are not, or its document cannot be had.
     """
     if not client.sector_identifier_uri:
-        if client.subject_type == SubjectType.PAIRWISE and len(hosts(client.redirect_uris)) != 1:
-            raise _contradiction("sector_identifier_uri", "pairwise needs it unless redirect_uris have one host.")
         return
     try:
         confirm_sector(client.sector_identifier_uri, client.redirect_uris)
@@ -125,11 +124,15 @@ def _is_of(own: Collection[str], link: str) -> bool:
     return bool(hosts([link]) & set(own))
 
 
-def _grant_types_of(response_type: str) -> set[str]:
-    """RFC 7591 §2.1: a code needs one grant type, whatever else comes from the authorization endpoint another."""
-    words = set(response_type.split())
-    needed = {GrantType.AUTHORIZATION_CODE.value} if ResponseType.CODE in words else set()
-    return needed | ({GrantType.IMPLICIT.value} if words - {ResponseType.CODE.value} else set())
+def _registrable_response_types() -> list[ResponseType]:
+    """Those that put no access token into the browser and have a code; others go with the implicit grant type."""
+    offers_implicit = GrantType.IMPLICIT in options().registration_grant_types
+    served = served_response_types()
+    return [name for name in served if offers_implicit or (name.gives_code and not name.gives_access_token)]
+
+
+def _grant_type_of(response_type: ResponseType) -> GrantType:
+    return GrantType.AUTHORIZATION_CODE if response_type.gives_code else GrantType.IMPLICIT
 
 
 def _problem_of_web(uri: str) -> str:

@@ -528,6 +528,8 @@ class TestTypes:
             ("request_uris", ["https://app.example/r"]),
             ("post_logout_redirect_uris", ["https://app.example/signed-out"]),
             ("id_token_signed_response_alg", "ES256"),
+            ("userinfo_signed_response_alg", "ES256"),
+            ("introspection_signed_response_alg", "ES256"),
             ("token_endpoint_auth_method", "client_secret_post"),
             ("software_id", "4NRB1-0XZABZI9E6-5SM3R"),
         ],
@@ -757,10 +759,11 @@ class TestGrantTypesAndResponseTypes:
             (["client_credentials"], ["code"]),
             (["authorization_code"], ["id_token"]),
             (["authorization_code"], ["code", "unknown"]),
-            (["authorization_code"], ["code id_token"]),
+            (["authorization_code"], ["code token"]),
+            (["authorization_code"], ["code", "code id_token token"]),
             (["implicit"], ["id_token"]),
             (["implicit"], None),
-            (["authorization_code", "implicit"], ["code", "code id_token"]),
+            (["authorization_code", "implicit"], ["code", "id_token"]),
             (["authorization_code"], ["none"]),
             (["refresh_token"], None),
             (["client_credentials", "refresh_token"], None),
@@ -776,6 +779,31 @@ class TestGrantTypesAndResponseTypes:
     def test_and_those_that_do_not(self, is_open, grant_types, response_types):
         metadata = {**WEB, "grant_types": grant_types, "response_types": response_types}
         is_refused(register(metadata), "invalid_client_metadata")
+
+    @pytest.mark.parametrize("grant_types", [["authorization_code"], ["authorization_code", "implicit"]])
+    def test_hybrid_clients(self, alice, is_open, grant_types):
+        """OpenID Connect has them register implicit, too; RFC 7591 §2.1 lets the server correct that."""
+        types = ["code", "id_token code"]
+        information = registered({**WEB, "grant_types": grant_types, "response_types": types})
+        assert information["grant_types"] == ["authorization_code"]
+        assert information["response_types"] == ["code", "code id_token"]
+        party = RegisteredParty(information)
+        answered = alice.browser.authorize(party, response_type="code id_token").allow().parameters
+        assert answered["id_token"]
+        party.redeem(answered["code"]).succeeds()
+
+    def test_implicit_ones_only_where_the_site_offers_that(self, alice, offer, signing_keys):
+        offer(optional_grant_types=["implicit"])
+        implicit = {**WEB, "grant_types": ["implicit"], "response_types": ["token id_token"]}
+        is_refused(register(implicit), "invalid_client_metadata")
+        offer(registration_grant_types=["authorization_code", "implicit"])
+        information = registered({**implicit, "scope": "openid"})
+        assert information["response_types"] == ["id_token token"]
+        party = RegisteredParty(information)
+        page = alice.browser.authorize(
+            party, response_type="id_token token", code_challenge=None, code_challenge_method=None
+        )
+        assert page.allow().parameters.keys() >= {"id_token", "access_token"}
 
     def test_a_site_that_offers_passwords_offers_them_to_nobody_who_registers(self, offer):
         offer(registration_grant_types=["authorization_code", "password"])
@@ -1036,6 +1064,15 @@ class TestSector:
 
 class TestPairwise:
     """OpenID Connect Core §8.1: mixed hosts."""
+
+    def test_one_host_is_a_sector(self, is_open):
+        assert registered({**WEB, "subject_type": "pairwise"})["subject_type"] == "pairwise"
+
+    def test_several_are_one_where_a_document_says_so(self, serve):
+        several = ["https://a.example/cb", "https://b.example/cb"]
+        server = serve(answer(json.dumps(several).encode()))
+        metadata = {"redirect_uris": several, "subject_type": "pairwise", "sector_identifier_uri": server.url}
+        assert registered(metadata)["subject_type"] == "pairwise"
 
     def test_several_hosts_need_a_sector(self, is_open):
         several = ["https://a.example/cb", "https://b.example/cb"]
