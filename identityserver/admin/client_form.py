@@ -1,6 +1,8 @@
 """The form of a client: what this server supports today, each blank with the default it stands for."""
 
+from collections.abc import Iterable
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
@@ -8,13 +10,14 @@ from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from identityserver.admin.fields import OptionalJSONField
 from identityserver.authorization.response_type import served_response_types
 from identityserver.client_authentication import METHODS
 from identityserver.conf import options
 from identityserver.grant_types import served_grant_types
 from identityserver.models import Client
 from identityserver.sectors import SectorUnconfirmed, confirm_sector
-from identityserver.vocabulary import Algorithm, GrantType, ResponseType
+from identityserver.vocabulary import Algorithm, GrantType, MacAlgorithm, ResponseType
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Client]
@@ -58,6 +61,9 @@ class ClientForm(_ModelForm):
             "post_logout_redirect_uris": gettext_lazy("Post-logout redirect URIs"),
             "allowed_cors_origins": gettext_lazy("Allowed CORS origins"),
             "token_endpoint_auth_method": gettext_lazy("Authentication method"),
+            "token_endpoint_auth_signing_alg": gettext_lazy("Signing algorithm of its assertions"),
+            "jwks": gettext_lazy("Public keys (JWKS)"),
+            "jwks_uri": gettext_lazy("Address of its public keys"),
             "api_scopes": gettext_lazy("API scopes"),
             "require_pkce": gettext_lazy("Require PKCE"),
             "user_sso_lifetime": gettext_lazy("Single sign-on lifetime"),
@@ -75,8 +81,19 @@ class ClientForm(_ModelForm):
             "description": gettext_lazy("For administrators."),
             "contacts": gettext_lazy("Who is responsible for the client; one address per line."),
             "token_endpoint_auth_method": gettext_lazy(
-                "client_secret_basic or client_secret_post for software that keeps a secret on a server; none for "
+                "client_secret_basic or client_secret_post for software that keeps a secret on a server; "
+                "private_key_jwt where it signs with a key of its own, client_secret_jwt with its secret; none for "
                 "browser, mobile and command-line applications, which prove themselves with PKCE."
+            ),
+            "token_endpoint_auth_signing_alg": gettext_lazy(
+                "For private_key_jwt and client_secret_jwt: assertions of any other algorithm are refused."
+            ),
+            "jwks": gettext_lazy(
+                'Public keys of the client, as a JSON Web Key Set: {"keys": [{"kty": "EC", …}]}. Or else their address:'
+            ),
+            "jwks_uri": gettext_lazy(
+                "Where the client publishes them, so that it can change them by itself: an https address that this "
+                "server can reach."
             ),
             "redirect_uris": gettext_lazy(
                 "One per line; matched as a whole string. A loopback address may differ by port."
@@ -148,14 +165,23 @@ def form_field_options(db_field: "models.Field[Any, Any]") -> dict[str, Any]:
     match db_field.name:
         case "token_endpoint_auth_method":
             return {"choices": [(method.value, method.value) for method in METHODS]}
+        case "token_endpoint_auth_signing_alg":
+            return {"choices": _with_none(_("Any that the method allows"), [*Algorithm, *MacAlgorithm])}
+        case "jwks":
+            return {"form_class": OptionalJSONField}
         case "id_token_signed_response_alg" | "introspection_signed_response_alg":
             inherited = _("The server's: %s") % options().id_token_signing_algorithm
-            return {"choices": [("", inherited), *((name.value, name.value) for name in Algorithm)]}
+            return {"choices": _with_none(inherited, Algorithm)}
         case "userinfo_signed_response_alg":
-            return {"choices": [("", _("Not signed")), *((name.value, name.value) for name in Algorithm)]}
+            return {"choices": _with_none(_("Not signed"), Algorithm)}
     if isinstance(db_field, models.PositiveIntegerField):
         return _seconds(db_field.name)
     return {}
+
+
+def _with_none(none: str, names: Iterable[StrEnum]) -> list[tuple[str, str]]:
+    """Choices of registered names, and what it means to choose none."""
+    return [("", none), *((name.value, name.value) for name in names)]
 
 
 def _seconds(name: str) -> dict[str, Any]:

@@ -45,6 +45,22 @@ class StorableJSONField(forms.JSONField):
         return data if data is None else InvalidJSONInput(data)
 
 
+class OptionalJSONField(StorableJSONField):
+    """The same, where nothing typed is nothing."""
+
+    def to_python(self, value: Any) -> Any:
+        """The value, or ``None``.
+
+        Raises:
+            ValidationError: as above.
+        """
+        return super().to_python(value) or None
+
+    def prepare_value(self, value: Any) -> Any:
+        """What stands in the box: nothing for ``None``."""
+        return "" if value is None else super().prepare_value(value)
+
+
 class PickOne(AutocompleteSelect):
     """Search for one row. What cannot be a key is refused by the field, and must not break the page that says so."""
 

@@ -43,8 +43,6 @@ UNBUILT = {
     "initiate_login_uri": "https://app.example/login",
     "introspection_encrypted_response_alg": "RSA-OAEP-256",
     "introspection_encrypted_response_enc": "A128GCM",
-    "jwks": "{}",
-    "jwks_uri": "https://app.example/jwks",
     "profile": "fapi2-security",
     "pushed_request_lifetime": "5",
     "request_object_encryption_alg": "RSA-OAEP-256",
@@ -56,7 +54,6 @@ UNBUILT = {
     "require_pushed_authorization_requests": "on",
     "require_signed_request_object": "on",
     "source": "dcr",
-    "token_endpoint_auth_signing_alg": "ES256",
     "tls_client_auth_san_dns": "app.example",
     "tls_client_auth_san_email": "app@app.example",
     "tls_client_auth_san_ip": "192.0.2.1",
@@ -189,7 +186,7 @@ class TestForm:
         assert Client.objects.get().response_types == []
 
     def test_a_method_that_is_not_supported_is_not_replaced_unasked(self, administrator):
-        client = web_app(token_endpoint_auth_method="private_key_jwt")
+        client = web_app(token_endpoint_auth_method="tls_client_auth")
         page = administrator.get(page_of(client))
         assert "token_endpoint_auth_method" in problems(administrator.post(page_of(client), posted(page)))
 
@@ -215,7 +212,14 @@ class TestMessages:
                 "allowed_grant_types",
             ),
             ({"token_endpoint_auth_method": "none", "require_pkce": None}, "require_pkce"),
-            ({"token_endpoint_auth_method": "private_key_jwt"}, "token_endpoint_auth_method"),
+            ({"token_endpoint_auth_method": "tls_client_auth"}, "token_endpoint_auth_method"),
+            ({"token_endpoint_auth_method": "private_key_jwt"}, "jwks"),
+            ({"jwks": '{"keys": []}'}, "jwks"),
+            ({"jwks_uri": "http://app.example/jwks"}, "jwks_uri"),
+            (
+                {"token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "ES256"},
+                "token_endpoint_auth_signing_alg",
+            ),
             ({"allow_offline_access": "on"}, "allow_offline_access"),
             ({"claims": "[]"}, "claims"),
             ({"translations": '{"name": "Laden"}'}, "translations"),
