@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
@@ -16,7 +17,7 @@ from identityserver.vocabulary import GrantType, Scope
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NewClient:
-    """What a person wants registered. Without ``scopes`` it gets those of the preset."""
+    """What a person wants registered. Without ``scopes`` or ``auth_method`` it gets those of the preset."""
 
     preset: Preset
     name: str
@@ -25,11 +26,14 @@ class NewClient:
     scopes: Sequence[str] = ()
     client_id: str = ""
     require_consent: bool = False
+    auth_method: str = ""
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CreatedClient:
-    """The stored client, and its secret (``""`` for a public client), which is kept nowhere."""
+    """The stored client, and its secret, which is shown once; ``""`` for one that has none."""
 
     client: Client
     secret: str
@@ -66,7 +70,9 @@ def unsaved_client(wanted: NewClient, *, offline_access: bool) -> Client:
     client = Client(
         name=wanted.name,
         application_type=preset.application_type,
-        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        token_endpoint_auth_method=wanted.auth_method or preset.token_endpoint_auth_method,
+        jwks=wanted.jwks,
+        jwks_uri=wanted.jwks_uri,
         allowed_grant_types=grant_types,
         redirect_uris=list(wanted.redirect_uris),
         post_logout_redirect_uris=list(wanted.post_logout_redirect_uris),

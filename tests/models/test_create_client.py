@@ -1,14 +1,16 @@
 """Registering a client: what the presets decide, what ``identityserver_create_client`` prints and refuses."""
 
+import json
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from identityserver import jose
 from identityserver.configuration.presets import PRESETS
 from identityserver.models import ApiScope, Client, ClientSecret
-from identityserver.vocabulary import GrantType
+from identityserver.vocabulary import Algorithm, GrantType
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +110,23 @@ class TestOptions:
         assert printed["OIDC_CLIENT_ID"] == client.client_id == "shop"
         assert client.post_logout_redirect_uris == ["https://app.example/bye"]
 
+    def test_a_client_with_a_key_of_its_own_gets_no_secret(self, tmp_path):
+        file = tmp_path / "keys.json"
+        file.write_text(json.dumps({"keys": [jose.generate(Algorithm.ES256).public_jwk]}))
+        client, printed = create(f"{WEB} --auth-method private_key_jwt --jwks-file {file}")
+        assert client.token_endpoint_auth_method == "private_key_jwt"
+        assert len(client.jwks["keys"]) == 1
+        assert "OIDC_CLIENT_SECRET" not in printed
+        assert not ClientSecret.objects.exists()
+
+    def test_or_says_where_its_keys_are(self):
+        client, _ = create(f"{WEB} --auth-method private_key_jwt --jwks-uri https://app.example/jwks")
+        assert client.jwks_uri == "https://app.example/jwks"
+
+    def test_a_secret_for_macs_can_be_recovered(self):
+        client, printed = create(f"{WEB} --auth-method client_secret_jwt")
+        assert client.secrets.get().decrypted().decode() == printed["OIDC_CLIENT_SECRET"]
+
     def test_it_prints_the_issuer_that_the_application_needs(self, settings):
         settings.IDENTITYSERVER = {"issuer": "https://id.example"}
         assert create(WEB)[1]["OIDC_ISSUER"] == "https://id.example"
@@ -144,6 +163,24 @@ class TestRefusals:
     @pytest.mark.parametrize("scope", ["openid", "offline_access"])
     def test_a_machine_that_wants_to_know_a_person(self, scope):
         assert refusal(f"--preset machine --name Nightly --scope {scope}").startswith("--scope: ")
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ("--auth-method private_key_jwt", "--jwks-file: private_key_jwt needs a public key"),
+            ("--jwks-uri http://app.example/jwks", "--jwks-uri: "),
+            ("--jwks-file nowhere.json", "--jwks-file: nowhere.json cannot be read"),
+            ("--jwks-file pyproject.toml", "--jwks-file: pyproject.toml cannot be read"),
+        ],
+    )
+    def test_keys_that_cannot_be_used(self, options, said):
+        assert refusal(f"{WEB} {options}").startswith(said)
+
+    def test_a_private_key_is_not_taken(self, tmp_path):
+        file = tmp_path / "keys.json"
+        file.write_text(json.dumps({"keys": [json.loads(jose.generate(Algorithm.ES256).private_jwk)]}))
+        message = refusal(f"{WEB} --auth-method private_key_jwt --jwks-file {file}")
+        assert "is private" in message
 
     def test_an_identifier_that_is_taken(self):
         create(f"{WEB} --client-id shop")

@@ -1,21 +1,27 @@
 """``manage.py identityserver_create_client``: register a client from the command line."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from identityserver import jose
+from identityserver.client_authentication import METHODS
 from identityserver.configuration.create import CreatedClient, NewClient, create_client
 from identityserver.configuration.environment import environment_file
 from identityserver.configuration.presets import PRESETS
 from identityserver.vocabulary import GrantType
 
+#: Options whose names do not follow from the fields they set.
+_OPTIONS = {"token_endpoint_auth_method": "auth-method", "jwks": "jwks-file"}
+
 
 class Command(BaseCommand):
     """Creates one client and prints what its developer has to configure."""
 
-    help = "Register a client. Its secret is printed once and kept nowhere."
+    help = "Register a client. Its secret is printed once."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         kwargs |= {"epilog": presets_help(), "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -44,6 +50,14 @@ class Command(BaseCommand):
             action="store_true",
             help="Ask people before it gets anything: for third parties.",
         )
+        parser.add_argument(
+            "--auth-method",
+            default="",
+            choices=list(METHODS),
+            help="How it authenticates; as the preset says unless given.",
+        )
+        parser.add_argument("--jwks-file", type=Path, help="A file with its public keys, as a JSON Web Key Set.")
+        parser.add_argument("--jwks-uri", default="", metavar="URI", help="Where it publishes its public keys instead.")
 
     def handle(self, *args: Any, **given: Any) -> None:
         wanted = NewClient(
@@ -54,6 +68,9 @@ class Command(BaseCommand):
             post_logout_redirect_uris=given["post_logout_redirect_uri"],
             scopes=" ".join(given["scope"]).split(),
             require_consent=given["require_consent"],
+            auth_method=given["auth_method"],
+            jwks=key_set_in(given["jwks_file"]) if given["jwks_file"] else None,
+            jwks_uri=given["jwks_uri"],
         )
         try:
             self.stdout.write(summary(create_client(wanted)))
@@ -75,8 +92,18 @@ def problems(error: ValidationError) -> list[str]:
     ]
 
 
+def key_set_in(file: Path) -> dict[str, Any]:
+    """The JSON object that a file holds; whether it is a key set is asked with everything else."""
+    try:
+        return jose.read_object(file.read_bytes())
+    except (OSError, jose.InvalidJws) as error:
+        raise CommandError(f"--jwks-file: {file} cannot be read. {error}") from error
+
+
 def option_of(field: str) -> str:
     """The option that sets a field of the model: ``redirect-uri`` for ``redirect_uris``."""
+    if field in _OPTIONS:
+        return _OPTIONS[field]
     return field.removesuffix("s").replace("_", "-")
 
 
@@ -84,7 +111,9 @@ def summary(created: CreatedClient) -> str:
     """What to put into the client's configuration, as lines of a ``.env`` file with a comment on top."""
     client = created.client
     if created.secret:
-        remark = "# The secret is shown only now: it is not stored."
+        remark = "# The secret is shown only now."
+    elif not client.is_public:
+        remark = "# It has no secret: it signs what it says with its private key."
     elif GrantType.AUTHORIZATION_CODE in client.allowed_grant_types:
         remark = "# A public client: it has no secret, and proves itself with PKCE."
     else:
