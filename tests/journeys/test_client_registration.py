@@ -74,5 +74,5 @@ def test_a_client_registers_signs_people_in_moves_and_leaves(
 
     assert requests.delete(place, headers=bearer, timeout=20).status_code == 204
     assert requests.get(place, headers=bearer, timeout=20).status_code == 401
-    with pytest.raises(AssertionError, match="not known here"):
+    with pytest.raises(AssertionError, match="not registered here"):
         sign_in(visitor, metadata, moved.json(), secret)

@@ -1135,6 +1135,16 @@ class TestPolicy:
         policy("widening")
         is_refused(register(), "invalid_client_metadata")
 
+    def test_those_of_the_guide(self, offer, signing_keys):
+        offer(registration_policy="tests.oauth2.registration_policies.only_partners")
+        is_refused(register(), "access_denied", 403)
+        information = registered({"redirect_uris": ["https://shop.example/callback"]})
+        assert information["contacts"] == ["partners@id.example.com"]
+        offer(registration_policy="tests.oauth2.registration_policies.say_native")
+        information = registered({"redirect_uris": ["http://localhost:3000/callback"]})
+        assert information["application_type"] == "native"
+        assert registered()["application_type"] == "web"
+
     def test_a_path_that_leads_nowhere_is_found_by_the_checks(self, offer):
         from django.core.checks import run_checks
 
