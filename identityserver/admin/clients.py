@@ -3,24 +3,21 @@
 from functools import partial
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.options import IS_POPUP_VAR
-from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from identityserver.admin import secrets
-from identityserver.admin.base import ModelAdmin, ReadOnlyInline
 from identityserver.admin.client_form import ClientForm, form_field_options
 from identityserver.admin.fields import StorableJSONField
+from identityserver.admin.holders import SecretHolderAdmin, SecretInline
 from identityserver.clients import unusable_because
 from identityserver.models import Client, ClientSecret, Consent, Grant, Registration
 from identityserver.models.fields import StringListField
@@ -36,22 +33,14 @@ _SUBJECT = ("subject_type", "sector_identifier_uri")
 _CLAIMS = ("always_include_user_claims_in_id_token", "claims", "always_send_client_claims", "client_claims_prefix")
 
 
-class ClientSecretInline(ReadOnlyInline):
-    """The secrets of a client by their first characters; deleting one revokes it at once."""
+class ClientSecretInline(SecretInline):
+    """The secrets of a client."""
 
     model = ClientSecret
-    fields = ["description", "created", "expires", "last_used"]
-    readonly_fields = ["description", "created", "expires", "last_used"]
-    can_delete = True
-    verbose_name_plural = gettext_lazy("Secrets (delete one to revoke it)")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A secret is part of its client."""
-        return request.user.has_perm("identityserver.change_client")
 
 
 @admin.register(Client)
-class ClientAdmin(ModelAdmin):
+class ClientAdmin(SecretHolderAdmin):
     """What a client is, may do and gets."""
 
     form = ClientForm
@@ -164,10 +153,6 @@ class ClientAdmin(ModelAdmin):
             for title, said in self.fieldsets
         ]
 
-    def get_inlines(self, request: HttpRequest, obj: Client | None) -> list[Any]:
-        """A client that is not there yet has no secrets."""
-        return [ClientSecretInline] if obj is not None else []
-
     def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
         """Groups, too, where this site's admin can search them."""
         return [*self.autocomplete_fields, *(["allowed_groups"] if self._can_search_groups() else [])]
@@ -216,43 +201,15 @@ class ClientAdmin(ModelAdmin):
 
     # --- Secrets
 
-    def get_urls(self) -> list[URLPattern]:
-        """The page that generates a secret comes before Django's, whose last takes any address."""
-        view = self.admin_site.admin_view(self.secret_view)
-        return [path("<path:object_id>/secret/", view, name="identityserver_client_secret"), *super().get_urls()]
-
-    def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Generate a secret and show it once."""
-        client = self.get_object(request, unquote(object_id))
-        if client is None:
-            raise Http404
-        if not self.has_change_permission(request, client):
-            raise PermissionDenied
-        if not client.has_secrets:
-            messages.error(request, _("This client does not authenticate by a secret."))
-            return self._to_client(client)
-        shown = secrets.generate_page(self, request, client)
-        if shown is None:
-            secrets.tell_that_it_was_shown(request)
-        return shown or self._to_client(client)
+    def takes_secrets(self, holder: Client) -> bool:
+        """Whether its method needs one."""
+        return holder.has_secrets
 
     def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
         """A client that needs a secret gets its first at once; reloading finds the client_id taken."""
         if not obj.has_secrets or IS_POPUP_VAR in request.POST:
             return super().response_add(request, obj, post_url_continue)
         return secrets.new_secret_page(self, request, obj)
-
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The page says whether a secret can be generated from it."""
-        client = kwargs.get("obj")
-        context["takes_secrets"] = (
-            client is not None and client.has_secrets and self.has_change_permission(request, client)
-        )
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def _to_client(self, client: Client) -> HttpResponse:
-        page = "admin:identityserver_client_change"
-        return HttpResponseRedirect(reverse(page, args=[client.pk], current_app=self.admin_site.name))
 
     # --- Deletion
 

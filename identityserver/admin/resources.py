@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from identityserver.admin.base import ModelAdmin
-from identityserver.models import ApiResource, ApiScope, IdentityResource
+from identityserver.admin.holders import SecretHolderAdmin, SecretInline
+from identityserver.models import ApiResource, ApiScope, ApiSecret, IdentityResource
 from identityserver.models.fields import StringListField
 from identityserver.vocabulary import Algorithm
 
@@ -110,11 +111,21 @@ class ApiResourceForm(_ModelForm):
         fields = "__all__"
 
 
+class ApiSecretInline(SecretInline):
+    """The secrets of an API."""
+
+    model = ApiSecret
+
+
 @admin.register(ApiResource)
-class ApiResourceAdmin(ModelAdmin):
-    """An API: the audience of access tokens that hold one of its scopes."""
+class ApiResourceAdmin(SecretHolderAdmin):
+    """An API: the audience of access tokens that hold one of its scopes.
+
+    With a secret it may ask about tokens (RFC 7662); an API that verifies JWTs by itself needs none.
+    """
 
     form = ApiResourceForm
+    inlines = [ApiSecretInline]
     fields = [
         "name",
         "display_name",

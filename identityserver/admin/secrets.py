@@ -1,4 +1,4 @@
-"""A new client secret: made by a post, shown in the answer to it and nowhere else."""
+"""A new secret of a client or an API: made by a post, shown in the answer to it and nowhere else."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from identityserver.admin import shown_once
 from identityserver.admin.base import ModelAdmin
-from identityserver.configuration.environment import environment_file
-from identityserver.models import Client, ClientSecret
+from identityserver.configuration.environment import api_environment_file, environment_file
+from identityserver.models import ApiResource, ApiSecret, Client, ClientSecret
 
 _FORM = "admin/identityserver/client/generate_secret.html"
 _PAGE = "admin/identityserver/client/secret.html"
@@ -24,17 +24,27 @@ _PURPOSE = "generate_secret"
 _LONGEST_LIFE = timedelta(days=3653)
 
 
+Holder = Client | ApiResource
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewSecret:
     """A secret that is about to be shown; it stays out of every repr, and so of exception reports."""
 
-    client: Client
+    holder: Holder
     value: str = field(repr=False)
+
+    @property
+    def identifier(self) -> str:
+        """What the holder says that it is."""
+        return self.holder.client_id if isinstance(self.holder, Client) else self.holder.name
 
     @property
     def environment(self) -> str:
         """The lines of a ``.env`` file."""
-        return environment_file(self.client, self.value)
+        if isinstance(self.holder, Client):
+            return environment_file(self.holder, self.value)
+        return api_environment_file(self.holder, self.value)
 
 
 class GenerateSecretForm(forms.Form):
@@ -64,29 +74,33 @@ class GenerateSecretForm(forms.Form):
         return expires
 
 
-def generate_page(model_admin: ModelAdmin, request: HttpRequest, client: Client) -> HttpResponse | None:
+def generate_page(model_admin: ModelAdmin, request: HttpRequest, holder: Holder) -> HttpResponse | None:
     """The form, or the secret that was asked for by it; ``None`` where that secret has been shown before."""
-    form = GenerateSecretForm(
-        request.POST or None, initial={"ticket": shown_once.new_ticket(_PURPOSE, request, client)}
-    )
+    purpose = f"{_PURPOSE} {holder._meta.model_name}"
+    form = GenerateSecretForm(request.POST or None, initial={"ticket": shown_once.new_ticket(purpose, request, holder)})
     if not form.is_valid():
-        return _page(model_admin, request, _FORM, client, title=_("Generate a secret"), form=form)
+        return _page(model_admin, request, _FORM, holder, title=_("Generate a secret"), form=form)
     with transaction.atomic(using=router.db_for_write(ClientSecret)):
-        if not shown_once.used_now(form.cleaned_data["ticket"], _PURPOSE, request, client):
+        if not shown_once.used_now(form.cleaned_data["ticket"], purpose, request, holder):
             return None
         given = {name: form.cleaned_data[name] for name in ("description", "expires")}
-        return new_secret_page(model_admin, request, client, **given)
+        return new_secret_page(model_admin, request, holder, **given)
 
 
 def new_secret_page(
-    model_admin: ModelAdmin, request: HttpRequest, client: Client, *, description: str = "", expires: Any = None
+    model_admin: ModelAdmin, request: HttpRequest, holder: Holder, *, description: str = "", expires: Any = None
 ) -> HttpResponse:
     """Generate a secret and show it."""
-    recoverable = client.keeps_secrets_recoverable
-    row, value = ClientSecret.generate(client, description=description, expires=expires, recoverable=recoverable)
-    model_admin.log_change(request, client, [{"added": {"name": _("client secret"), "object": str(row)}}])
-    new = NewSecret(client=client, value=value)
-    return _page(model_admin, request, _PAGE, client, title=_("The new secret"), new=new)
+    row, value = _generated(holder, description=description, expires=expires)
+    model_admin.log_change(request, holder, [{"added": {"name": str(row._meta.verbose_name), "object": str(row)}}])
+    new = NewSecret(holder=holder, value=value)
+    return _page(model_admin, request, _PAGE, holder, title=_("The new secret"), new=new)
+
+
+def _generated(holder: Holder, **given: Any) -> tuple[ClientSecret | ApiSecret, str]:
+    if isinstance(holder, Client):
+        return ClientSecret.generate(holder, recoverable=holder.keeps_secrets_recoverable, **given)
+    return ApiSecret.generate(holder, **given)
 
 
 def tell_that_it_was_shown(request: HttpRequest) -> None:
@@ -95,5 +109,5 @@ def tell_that_it_was_shown(request: HttpRequest) -> None:
     messages.warning(request, said)
 
 
-def _page(model_admin: ModelAdmin, request: HttpRequest, template: str, client: Client, **context: Any) -> HttpResponse:
-    return shown_once.page(model_admin.admin_site, request, template, Client._meta, original=client, **context)
+def _page(model_admin: ModelAdmin, request: HttpRequest, template: str, holder: Holder, **context: Any) -> HttpResponse:
+    return shown_once.page(model_admin.admin_site, request, template, holder._meta, original=holder, **context)

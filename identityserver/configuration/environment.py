@@ -1,7 +1,7 @@
-"""What a client's developer has to configure, by the names that this project uses everywhere."""
+"""What the developer of a client or an API has to configure, by the names that this project uses everywhere."""
 
 from identityserver.conf import options
-from identityserver.models import Client
+from identityserver.models import ApiResource, Client
 
 
 def environment_file(client: Client, secret: str = "") -> str:
@@ -12,3 +12,8 @@ def environment_file(client: Client, secret: str = "") -> str:
         **({"OIDC_CLIENT_SECRET": secret} if secret else {}),
     }
     return "\n".join(f"{name}={value}" for name, value in lines.items())
+
+
+def api_environment_file(api: ApiResource, secret: str) -> str:
+    """The lines of a ``.env`` file of an API that asks about tokens."""
+    return f"OIDC_ISSUER={options().issuer}\nOIDC_API_NAME={api.name}\nOIDC_API_SECRET={secret}"
