@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from identityserver.admin.base import OperationAdmin, named_client, named_user
+from identityserver.admin.base import MOST_COUNTED, OperationAdmin, named_client, named_user
 from identityserver.grant_types import served_grant_types
 from identityserver.models import Grant
 
@@ -67,6 +67,7 @@ class GrantAdmin(OperationAdmin):
         "session",
         "kind",
         "state",
+        "tokens",
         "scopes",
         "resources",
         "claims",
@@ -100,13 +101,26 @@ class GrantAdmin(OperationAdmin):
             return _("revoked")
         return _("expired") if grant.expires <= timezone.now() else _("live")
 
+    @admin.display(description=gettext_lazy("tokens"))
+    def tokens(self, grant: Grant) -> str:
+        """How many of the stored ones are good; of JWTs nothing is stored, and they end by themselves."""
+        now = timezone.now()
+        if grant.revoked_at is not None:
+            return _("none that is good")
+        refresh = grant.refresh_tokens.filter(consumed_at=None, expires__gt=now)[:MOST_COUNTED].count()
+        reference = grant.reference_tokens.filter(revoked_at=None, expires__gt=now)[:MOST_COUNTED].count()
+        return _("%(refresh)d refresh tokens, %(reference)d reference tokens") % {
+            "refresh": refresh,
+            "reference": reference,
+        }
+
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whoever may change grants may revoke them, which is all that can be changed."""
         return request.user.has_perm("identityserver.change_grant")
 
     @admin.action(description=gettext_lazy("Revoke the selected grants with all their tokens"), permissions=["revoke"])
     def revoke_grants(self, request: HttpRequest, grants: models.QuerySet[Grant]) -> None:
-        """The clients have to ask again; a JWT that is out stays valid until it expires."""
+        """The clients have to ask again; only who verifies a JWT without asking takes it until it expires."""
         live = list(grants.filter(revoked_at=None))
         for grant in live:
             grant.revoke(REVOKED_BY_STAFF)

@@ -27,6 +27,7 @@ from identityserver.models import (
     UserSession,
 )
 from tests.admin.forms import Form
+from tests.speaking import AskingApi
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,28 @@ class TestGrants:
         shop.refresh(shop.tokens.refresh_token).fails_with("invalid_grant")
         blog.refresh(blog.tokens.refresh_token).succeeds()
         assert Grant.objects.get(client=shop.row).revocation_reason == "revoked_by_staff"
+
+    def test_revoking_one_kills_its_reference_tokens(self, administrator, alice, relying_party, api):
+        app = relying_party(scopes="openid notes.read offline_access", access_token_type="reference")
+        token = app.redeem(alice.browser.authorize(app).code).access_token
+        asking = AskingApi(api)
+        assert asking.introspect(token).json()["active"] is True
+        act(administrator, "grant", "revoke_grants", Grant.objects.get())
+        assert asking.introspect(token).json() == app.introspect(token).json() == {"active": False}
+        assert app.userinfo(token).status_code == 401
+
+    def test_its_page_counts_the_tokens_that_are_good(self, administrator, alice, relying_party, clock):
+        app = relying_party(scopes="openid offline_access", access_token_type="reference")
+        tokens = app.redeem(alice.browser.authorize(app).code).succeeds()
+        app.refresh(tokens.refresh_token).succeeds()
+        url = page("grant", "change", Grant.objects.get().pk)
+        assert "1 refresh tokens, 2 reference tokens" in administrator.get(url).content.decode()
+        app.revoke(tokens.access_token)
+        assert "1 refresh tokens, 1 reference tokens" in administrator.get(url).content.decode()
+        app.revoke(tokens.refresh_token)
+        shown = administrator.get(url).content.decode()
+        assert "none that is good" in shown
+        assert tokens.access_token not in shown
 
     def test_one_is_found_by_its_client_its_user_and_its_access_token(self, administrator, signed_in):
         shop, _ = signed_in
