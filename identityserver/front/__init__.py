@@ -53,6 +53,7 @@ class ProtocolFront:
         begin(environ)
         response = self._respond(environ, given)
         status, headers = f"{response.status_code} {response.reason_phrase}", list(response.items())
+        headers += [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
         if (stands := getattr(response, "stands", None)) is not None and self._middleware.is_djangos:
             self._keep(given, _StandingAnswer(status, headers, [response.content], stands))
         start_response(status, headers)

@@ -25,7 +25,7 @@ def _paths(patterns: Sequence[URLPattern | URLResolver], prefix: str = "/") -> I
         path = f"{prefix}{pattern.pattern}".replace("^", "")  # which begins those that are regular expressions
         if isinstance(pattern, URLResolver):
             yield from _paths(pattern.url_patterns, path)
-        elif _is_ours(pattern.callback):
+        elif _is_ours(pattern.callback) and path.isascii():  # servers tell others in Latin-1, whatever they are
             yield path
 
 

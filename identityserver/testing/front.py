@@ -54,7 +54,10 @@ class _Answer:
             body.close()
         del response["Content-Type"]
         for name, value in self._headers:
-            response[name] = value
+            if name == "Set-Cookie":
+                response.cookies.load(value.strip())
+            else:
+                response[name] = value
         vars(response)["wsgi_request"] = request = WSGIRequest(environ)
         conditional_content_removal(request, response)
         return response

@@ -229,6 +229,12 @@ class TestPaths:
         settings.ROOT_URLCONF = urlconf(own, path("", include("identityserver.urls")))
         assert is_passed_on("POST", TOKEN)
 
+    def test_a_path_beyond_ascii_is_djangos(self, settings):
+        """Servers tell it in Latin-1, whatever it is in."""
+        settings.ROOT_URLCONF = urlconf(path("é/", include("identityserver.urls")))
+        assert is_passed_on("POST", f"/é{TOKEN}")
+        assert is_passed_on("POST", f"/é{TOKEN}".encode().decode("latin-1"))
+
     def test_a_path_with_a_parameter_is_djangos(self, settings):
         own = path("<str:tenant>/connect/token", TokenEndpoint.as_view())
         settings.ROOT_URLCONF = urlconf(own, path("", include("identityserver.urls")))
@@ -312,6 +318,11 @@ class TestMiddleware:
         numbers = [int(ask(front, "GET", DISCOVERY).headers["X-Number"]) for _ in range(3)]
         assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
 
+    def test_cookies_that_it_sets_are_sent(self, settings):
+        settings.MIDDLEWARE = [f"{__name__}.Counting", *settings.MIDDLEWARE[1:]]
+        for application in (WSGIHandler(), front_alone()):
+            assert "number=" in ask(application, "GET", DISCOVERY).headers["Set-Cookie"]
+
     def test_the_sites_own_sees_no_protocol_request(self, settings):
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.refusing"]
         assert ask(WSGIHandler(), "GET", TOKEN).status == "418 I'm a Teapot"
@@ -326,6 +337,7 @@ class Counting(SecurityMiddleware):
     def process_response(self, request, response):
         type(self).asked += 1
         response["X-Number"] = str(self.asked)
+        response.set_cookie("number", str(self.asked))
         return super().process_response(request, response)
 
 
