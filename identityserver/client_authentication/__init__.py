@@ -69,7 +69,9 @@ def authenticated(client: Client | None, credentials: Credentials) -> Client:
     refusal = METHODS[credentials.method].refusal(suited, credentials)
     if suited is None or refusal:
         known = "a known client" if client else "an unknown client"
-        raise InvalidClient("Client authentication failed.", detail=f"{credentials.method} for {known}. {refusal}")
+        raise InvalidClient(
+            "Client authentication failed.", detail=f"{credentials.method} for {known}. {refusal}".strip()
+        )
     return suited
 
 

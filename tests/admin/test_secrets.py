@@ -10,13 +10,14 @@ from django.contrib.sessions.models import Session
 from django.urls import reverse
 from django.utils import timezone
 
+from identityserver.client_authentication import client_secret
 from identityserver.models import Client, ClientSecret
 from tests.admin.forms import posted
 from tests.admin.test_clients import ADD, new, page_of, web_app
 
 pytestmark = pytest.mark.django_db
 
-SECRET = re.compile(r'id="new_secret"[^>]*value="([^"]{43})"', re.DOTALL)
+SECRET = re.compile(r'id="new_secret"[^>]*value="([^"]{43,64})"', re.DOTALL)
 
 
 def generate_page_of(client: Client) -> str:
@@ -157,6 +158,68 @@ class TestShownOnce:
         response = administrator.post(generate_page_of(client_row), {"ticket": ticket})
         assert response.status_code in {200, 302}
         assert not ClientSecret.objects.exists()
+
+
+class TestRotation:
+    """From one secret to the next without an interruption: generate, put in place, delete."""
+
+    @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "client_secret_jwt"])
+    def test_a_journey(self, administrator, relying_party, api, clock, monkeypatch, method):
+        monkeypatch.setattr(client_secret, "_touched", {})
+        app = relying_party(
+            scopes="notes.read", allowed_grant_types=["client_credentials"], token_endpoint_auth_method=method
+        )
+        former, first = app.secret, app.row.secrets.get()
+        clock.forward(days=10)
+        app.client_credentials().succeeds()
+        app.secret = shown_in(generate(administrator, app.row, description="since autumn"))
+        for secret in (app.secret, former):  # of servers that have been told, and of those that have not
+            app.secret = secret
+            app.client_credentials().succeeds()
+        new_row = app.row.secrets.exclude(pk=first.pk).get()
+        clock.forward(days=1)
+        app.secret, newest = former, new_row.digest
+        page = administrator.get(page_of(app.row))
+        assert "since autumn" in page.content.decode()
+        first.refresh_from_db()
+        assert first.last_used == new_row.last_used == clock.now() - timedelta(days=1)
+        self.deletes(administrator, app.row, first)
+        app.client_credentials().fails_with("invalid_client")
+        assert app.row.secrets.get().digest == newest
+
+    def deletes(self, http, client: Client, secret: ClientSecret) -> None:
+        position = [row.pk for row in client.secrets.all()].index(secret.pk)
+        form = posted(http.get(page_of(client)), **{f"secrets-{position}-DELETE": "on"})
+        assert http.post(page_of(client), form).status_code == 302
+
+    def test_the_former_one_may_end_by_itself(self, administrator, relying_party, api, clock):
+        app = relying_party(scopes="notes.read", allowed_grant_types=["client_credentials"])
+        former = app.secret
+        app.row.secrets.update(expires=clock.now() + timedelta(days=7))
+        app.secret = shown_in(generate(administrator, app.row))
+        clock.forward(days=7)
+        app.client_credentials().succeeds()
+        app.secret = former
+        app.client_credentials().fails_with("invalid_client")
+
+
+class TestRecoverableSecrets:
+    """``client_secret_jwt`` (OpenID Connect Core §10.1) needs the secret itself: encrypted, and only for that."""
+
+    def test_a_new_client_gets_one(self, administrator):
+        response = new(administrator, token_endpoint_auth_method="client_secret_jwt")
+        row = Client.objects.get().secrets.get()
+        assert row.decrypted().decode() == shown_in(response)
+        assert len(shown_in(response)) == 64
+
+    def test_a_client_that_changes_over_is_told_to_generate_one(self, administrator, client_row):
+        ClientSecret.generate(client_row)
+        Client.objects.update(token_endpoint_auth_method="client_secret_jwt")
+        said = "It has no secret that client_secret_jwt can use"
+        assert said in administrator.get(page_of(client_row)).content.decode()
+        client_row.refresh_from_db()
+        generate(administrator, client_row)
+        assert said not in administrator.get(page_of(client_row)).content.decode()
 
 
 class TestRevocation:
