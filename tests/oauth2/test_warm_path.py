@@ -13,6 +13,8 @@ import identityserver
 from tests.speaking import AskingApi
 
 PACKAGE = str(Path(identityserver.__file__).parent)
+#: Who asks, and what stands in for as many calls of Django's handler.
+ELSEWHERE = (f"{PACKAGE}/testing/", f"{PACKAGE}/front/")
 
 #: Runs statements in place of Django's ORM, whose calls do not count either.
 PREPARED = str(Path(identityserver.__file__).parent / "models" / "prepared.py")
@@ -23,15 +25,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def counted_calls():
-    """Calls of functions of ours, by name, while the block runs; a comprehension is no call.
-
-    Neither are those of the front, which stands in for more calls of Django's handler.
-    """
+    """Calls of functions of ours, by name, while the block runs; a comprehension is no call."""
     calls: Counter[str] = Counter()
 
     def profile(frame, event, _argument):
         filename = frame.f_code.co_filename
-        ours = filename.startswith(PACKAGE) and "/testing/" not in filename and filename != PREPARED
+        ours = filename.startswith(PACKAGE) and not filename.startswith(ELSEWHERE) and filename != PREPARED
         if event == "call" and ours and not frame.f_code.co_name.startswith("<"):
             calls[f"{filename[len(PACKAGE) + 1 :]}:{frame.f_code.co_qualname}"] += 1
 
