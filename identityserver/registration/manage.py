@@ -45,7 +45,8 @@ def replace_registration(registration: Registration, metadata: Mapping[str, Any]
     client = registration.client
     _check_own(client, metadata)
     former = _seen(client)
-    draft = read_draft(client, metadata, permit=registration.initial_access_token)
+    wanted = {name: value for name, value in metadata.items() if name not in {"client_id", "client_secret"}}
+    draft = read_draft(client, wanted, permit=registration.initial_access_token)
     with transaction.atomic(using=router.db_for_write(Client)):
         if not Registration.objects.keep(registration, draft.kept):
             raise _gone()

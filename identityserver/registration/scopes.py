@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from identityserver.conf import options
 from identityserver.errors import InvalidClientMetadata
 from identityserver.models import ApiScope, Client, IdentityResource
@@ -38,11 +40,10 @@ def read_scopes(client: Client, metadata: Mapping[str, Any], *, held: Collection
     names = frozenset(text("scope", metadata.get("scope", "")).split())
     identity = frozenset(STANDARD_IDENTITY_RESOURCES)
     if not names:
-        return RegisteredScopes(identity_resources=_enabled(IdentityResource, identity if _has_user(client) else ()))
-    allowed = {*identity, *options().registration_scopes, *held}
-    wanted = names & allowed
+        return RegisteredScopes(identity_resources=_rows(IdentityResource, identity if _has_user(client) else ()))
+    wanted = names & {*identity, *options().registration_scopes, *held}
     found = RegisteredScopes(
-        identity_resources=_enabled(IdentityResource, wanted), api_scopes=_enabled(ApiScope, wanted)
+        identity_resources=_rows(IdentityResource, wanted, held), api_scopes=_rows(ApiScope, wanted, held)
     )
     known = {row.name for row in (*found.identity_resources, *found.api_scopes)}
     if client.allow_offline_access:
@@ -66,8 +67,9 @@ def held_scopes(client: Client) -> frozenset[str]:
     return frozenset(name for related in rows for name in related.values_list("name", flat=True))
 
 
-def _enabled(model: type[Any], names: Collection[str]) -> tuple[Any, ...]:
-    return tuple(model.objects.filter(name__in=names, enabled=True)) if names else ()
+def _rows(model: type[Any], names: Collection[str], held: Collection[str] = ()) -> tuple[Any, ...]:
+    """Those that are enabled; one that the client has stays its own while it is disabled."""
+    return tuple(model.objects.filter(Q(enabled=True) | Q(name__in=held), name__in=names)) if names else ()
 
 
 def _has_user(client: Client) -> bool:

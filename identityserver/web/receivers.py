@@ -278,7 +278,8 @@ def store_client_registered(client: Client, initial_access_token: InitialAccessT
     """RFC 7591 §3: a client registered itself."""
     by = f"with the initial access token {initial_access_token}" if initial_access_token else "without a token"
     said = {"client": client.client_id, "detail": f"{client.name}, {by}", "clause": "RFC 7591 §3"}
-    store_sparingly(happened("client_registered", said))
+    keep = store if initial_access_token else store_sparingly
+    keep(happened("client_registered", said))
 
 
 @receiver(signals.registration_replaced)

@@ -17,6 +17,7 @@ from identityserver.models import (
     Consent,
     Event,
     Grant,
+    IdentityResource,
     InitialAccessToken,
     RefreshToken,
     Registration,
@@ -325,6 +326,14 @@ class TestReplace:
         assert without["scope"] == "openid"
         is_refused(manage("PUT", app, as_sent(shown)), "invalid_client_metadata")
 
+    def test_what_the_site_has_taken_back_since_can_be_sent_back_too(self, offer, signing_keys):
+        """Disabled scopes give nothing, and a narrower option counts for new clients: no update fails for either."""
+        offer()
+        app = registered({**OFFLINE, "scope": "openid address offline_access"})
+        IdentityResource.objects.filter(name="address").update(enabled=False)
+        offer(registration_grant_types=["authorization_code"])
+        assert replaced(app)["scope"] == "address offline_access openid"
+
     def test_scripts_of_its_new_origin_may_call(self, offer, signing_keys):
         offer()
         app = registered({**WEB, "token_endpoint_auth_method": "none"})
@@ -470,7 +479,8 @@ class TestDelete:
 
 
 def constant(metadata, *, initial_access_token, client):
-    """A policy that says in the name what it was told."""
+    """A policy that says in the name what it was told, which is no secret."""
+    assert not {"client_id", "client_secret"} & metadata.keys()
     return {**metadata, "client_name": f"{initial_access_token} {client.client_id if client else 'new'}"}
 
 
@@ -481,7 +491,8 @@ class TestPolicy:
         offer(registration_policy=f"{__name__}.constant")
         app = registered(WEB, initial_access_token(description="partners"))
         assert app["client_name"] == "partners new"
-        assert replaced(app, client_name="Other")["client_name"] == f"partners {app['client_id']}"
+        again = replaced(app, client_name="Other", client_secret=app["client_secret"])
+        assert again["client_name"] == f"partners {app['client_id']}"
 
 
 class TestEvents:
