@@ -120,7 +120,7 @@ class Secret(models.Model):
     @sensitive_variables()
     def matches(self, value: str) -> bool:
         """Whether ``value`` is this secret, and it has not expired; compared in constant time."""
-        if self.has_expired:
+        if self.expires is not None and self.has_expired:
             return False
         if self.kind == self.Kind.IMPORTED:
             return check_password(value, self.digest)
