@@ -11,6 +11,7 @@ from example_project.notes.models import Note
 from identityserver.configuration.create import NewClient, create_client
 from identityserver.configuration.presets import WEB
 from identityserver.models import ApiResource, ApiScope, Client, ClientSecret
+from identityserver.vocabulary import GrantType
 
 CLIENT_ID = "field-notes"
 SCOPES = ["openid", "profile", "email", "offline_access", "notes.read", "notes.write"]
@@ -107,6 +108,8 @@ def seed_client(relying_party: str, *, secret_is_kept: bool) -> str:
     else:
         client.redirect_uris, client.post_logout_redirect_uris = [redirect_uri], [post_logout_redirect_uri]
         secret = "" if secret_is_kept and client.secrets.exists() else new_secret(client)
+    if GrantType.DEVICE_CODE not in client.allowed_grant_types:
+        client.allowed_grant_types = [*client.allowed_grant_types, GrantType.DEVICE_CODE.value]
     client.client_uri, client.logo_uri = relying_party, f"{relying_party}/static/relying_party/icon.svg"
     client.full_clean()
     client.save()

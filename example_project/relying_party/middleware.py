@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 
 # No form-action: signing in and out are posts that end in a redirect to the provider, which it would forbid.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 
 

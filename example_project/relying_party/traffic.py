@@ -19,6 +19,7 @@ SECRET = {
     "client_secret",
     "code",
     "code_verifier",
+    "device_code",
     "access_token",
     "refresh_token",
     "id_token",
@@ -94,6 +95,7 @@ TITLES = {
     "/.well-known/openid-configuration": "Discovery",
     "/jwks": "Keys",
     "/connect/token": "Token request",
+    "/connect/deviceauthorization": "Device authorization request",
     "/connect/userinfo": "UserInfo request",
 }
 

@@ -23,9 +23,12 @@ PROMPTS = {"login": {"prompt": "login"}, "none": {"prompt": "none", "scope": SCO
 
 # OpenID Connect Core §3.1.2.6: what a provider answers when it was to show no page (prompt=none).
 NEEDS_A_PAGE = ("login_required", "consent_required", "interaction_required", "account_selection_required")
-HEADLINES = {"access_denied": "You did not sign in"} | dict.fromkeys(NEEDS_A_PAGE, "Not without a page")
+HEADLINES = {"access_denied": "You did not sign in", "expired_token": "The code has expired"} | dict.fromkeys(
+    NEEDS_A_PAGE, "Not without a page"
+)
 EXPLANATIONS = {
     "access_denied": "The provider says that access was refused. Nothing was passed on to this application.",
+    "expired_token": "Nobody allowed this device in time. Begin again for another code.",
     "other": "The provider, or what came back from it, was not what this application expected.",
 } | dict.fromkeys(
     NEEDS_A_PAGE, "The provider would have had to ask something, and was told to show no page. Sign in to be asked."
@@ -101,14 +104,18 @@ def callback(request: HttpRequest) -> HttpResponse:
     """The provider sent the browser back: exchange the code, and let Authlib verify the ID token."""
     record_redirect("Authorization response", request.build_absolute_uri(), arrived=True)
     verify_issuer(request)
-    token = provider.authorize_access_token(request)
+    store_tokens(request, provider.authorize_access_token(request))
+    messages.success(request, "You are signed in.")
+    return redirect("home")
+
+
+def store_tokens(request: HttpRequest, token: dict[str, Any]) -> None:
+    """Begin a session of ours with what the provider sent; ``userinfo`` is what Authlib calls the ID token's claims."""
     request.session.cycle_key()
     request.session["claims"] = token.pop("userinfo")
     request.session["token"] = token
     request.session["userinfo"] = provider.userinfo(token=token)
     request.session.pop("api", None)
-    messages.success(request, "You are signed in.")
-    return redirect("home")
 
 
 def verify_issuer(request: HttpRequest) -> None:

@@ -176,6 +176,41 @@ def test_what_was_not_allowed_stays_closed(visitor: Visitor):
     visitor.sees('"required_scopes":["notes.write"]')
 
 
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_a_device_is_allowed_on_another_one(visitor: Visitor, request: pytest.FixtureRequest, answer: str):
+    """RFC 8628: the page stands for a television, and shows a code until somebody has answered elsewhere."""
+    folder = request.node.callspec.id.replace(" ", "-")
+    visitor.open()
+    visitor.press("Sign in with a code")
+    visitor.sees_heading("Allow this device")
+    code = visitor.page.locator(".code").inner_text()
+    expect(visitor.page.get_by_role("img", name="QR code of the link")).to_be_visible()
+    keep(visitor.page, folder, "device-1-code")
+
+    context = visitor.page.context.browser.new_context(viewport=SIZES["narrow"])
+    telephone = Visitor(context.new_page(), visitor.demo)
+    telephone.page.goto(visitor.page.get_by_role("link", name="follow the link").get_attribute("href"))
+    telephone.sign_in()
+    expect(telephone.page.locator("[name=user_code]")).to_have_value(code)
+    telephone.press("Continue")
+    telephone.sees_heading("Connect Field Notes to your account?")
+    keep(telephone.page, folder, "device-2-question")
+    telephone.page.locator(f"[name=allow][value={answer}]").click()
+    telephone.sees_heading("Your device is connected" if answer == "yes" else "You refused")
+    keep(telephone.page, folder, "device-3-answer")
+    context.close()
+
+    if answer == "yes":
+        visitor.sees_heading("Signed in as Alice Example")
+        visitor.press("Refresh the tokens")
+        visitor.sees("The provider sent new tokens.")
+    else:
+        visitor.sees_heading("You did not sign in")
+        visitor.sees("access_denied")
+    keep(visitor.page, folder, "device-4-result")
+    assert [text for text in visitor.complaints if "Failed to load resource" not in text] == []
+
+
 @pytest.mark.parametrize("button", ["cancel", "allow"])
 def test_who_changes_their_mind_comes_back_to_the_application(visitor: Visitor, button: str):
     visitor.open()
@@ -214,6 +249,11 @@ def test_the_pages_can_be_used_by_everybody(chromium: Browser, demo: Demo, size:
             visitor.arrives_signed_in(),
             visitor.press("Call the API"),
             open_all(visitor.page),
+        ),
+        "device": lambda: (
+            visitor.press("Sign out here only"),
+            visitor.press("Sign in with a code"),
+            visitor.sees_heading("Allow this device"),
         ),
         "error": lambda: visitor.page.goto(f"{demo.relying_party}/callback?error=server_error&state=x"),
     }.items():
