@@ -7,7 +7,7 @@ from django.utils import timezone
 from identityserver import pkce, scopes, signals
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant
-from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
+from identityserver.grant_types.base import RedeemingGrant, Replayed, TokenRequest, check_still_good
 from identityserver.models import AuthorizationCode, Client, Grant
 from identityserver.models.grants import HOLDER_RELATIONS
 from identityserver.models.prepared import Parameter, Select, Update
@@ -29,27 +29,23 @@ class _Replayed(Replayed):
     reason = "authorization code used twice"
 
 
-class AuthorizationCodeGrant:
+class AuthorizationCodeGrant(RedeemingGrant):
     """``authorization_code``."""
 
-    def authorize(self, request: TokenRequest) -> Authorization:
+    def redeem(self, request: TokenRequest) -> Authorization:
         """Redeem the code, once."""
-        return redeemed(_redeem, request)
-
-
-def _redeem(request: TokenRequest) -> Authorization:
-    now, code_digest = timezone.now(), digest(request.parameters["code"])
-    taken = _TAKE.run(digest=code_digest, now=now)
-    code = _FIND.first(digest=code_digest)
-    if code is None:
-        raise InvalidGrant("The code is unknown.")
-    _check_binding(code, request.client, request.parameters)
-    if not taken:
-        raise _Replayed("The code has been used.", code.grant)
-    check_still_good(code, request.client, now)
-    if code.session_ended_at is not None:
-        raise InvalidGrant("The user has signed out.")
-    return _authorization(code.grant, request, nonce=code.nonce, now=now)
+        now, code_digest = timezone.now(), digest(request.parameters["code"])
+        taken = _TAKE.run(digest=code_digest, now=now)
+        code = _FIND.first(digest=code_digest)
+        if code is None:
+            raise InvalidGrant("The code is unknown.")
+        _check_binding(code, request.client, request.parameters)
+        if not taken:
+            raise _Replayed("The code has been used.", code.grant)
+        check_still_good(code, request.client, now)
+        if code.session_ended_at is not None:
+            raise InvalidGrant("The user has signed out.")
+        return _authorization(code.grant, request, nonce=code.nonce, now=now)
 
 
 def _check_binding(code: AuthorizationCode, client: Client, parameters: Parameters) -> None:

@@ -1,6 +1,5 @@
 """What every grant type takes and gives, and the one way in which something is redeemed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -49,25 +48,35 @@ class Replayed(InvalidGrant):
         self.grant = grant
 
 
-def redeemed(redeem: Callable[[TokenRequest], Authorization], request: TokenRequest) -> Authorization:
-    """What ``redeem`` gives, in one transaction with all that is stored for it; a replay ends its family.
+class RedeemingGrant:
+    """A grant type by which something is used once: a subclass says in ``redeem`` what it gives.
 
-    ``redeem`` begins with a conditional UPDATE, which is the lock: on SQLite a transaction that reads first
-    deadlocks. A refusal rolls everything back, so an invalid use consumes nothing.
-
-    Raises:
-        Replayed: after the rollback and the revocation.
+    All of it is one transaction with what is stored for it; a replay ends its family.
     """
-    try:
-        with transaction.atomic(using=router.db_for_write(Grant)):
-            authorization = redeem(request)
-            if request.client.access_token_type == AccessTokenType.REFERENCE:
-                authorization = with_reference_token(authorization)
-            return authorization
-    except Replayed as replay:
-        Grant.objects.revoke(replay.grant.pk, replay.reason)
-        replay.signal.send(sender=Grant, client=request.client, grant_id=replay.grant.pk, subject=replay.grant.subject)
-        raise
+
+    def authorize(self, request: TokenRequest) -> Authorization:
+        """What the client is granted.
+
+        Raises:
+            Replayed: after the rollback and the revocation.
+            ProtocolError: anything else; everything is rolled back, so an invalid use consumes nothing.
+        """
+        try:
+            with transaction.atomic(using=router.db_for_write(Grant)):
+                authorization = self.redeem(request)
+                if request.client.access_token_type == AccessTokenType.REFERENCE:
+                    authorization = with_reference_token(authorization)
+                return authorization
+        except Replayed as replay:
+            Grant.objects.revoke(replay.grant.pk, replay.reason)
+            replay.signal.send(
+                sender=Grant, client=request.client, grant_id=replay.grant.pk, subject=replay.grant.subject
+            )
+            raise
+
+    def redeem(self, request: TokenRequest) -> Authorization:
+        """Use it, beginning with a conditional UPDATE, which is the lock: reading first deadlocks on SQLite."""
+        raise NotImplementedError
 
 
 def check_still_good(holder: AuthorizationCode | DeviceRequest | RefreshToken, client: Client, now: datetime) -> None:

@@ -17,7 +17,7 @@ from identityserver.errors import (
     ProtocolError,
     RefusedByUser,
 )
-from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
+from identityserver.grant_types.base import RedeemingGrant, Replayed, TokenRequest, check_still_good
 from identityserver.models import Client, DeviceRequest, Grant
 from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import new_refresh_token
@@ -31,7 +31,7 @@ class _Replayed(Replayed):
     reason = "device code used twice"
 
 
-class DeviceCodeGrant:
+class DeviceCodeGrant(RedeemingGrant):
     """``urn:ietf:params:oauth:grant-type:device_code``."""
 
     def authorize(self, request: TokenRequest) -> Authorization:
@@ -39,7 +39,22 @@ class DeviceCodeGrant:
         device = _of(request)
         if device.is_waiting:
             raise _not_yet(device)
-        return redeemed(_redeem, request)
+        return super().authorize(request)
+
+    def redeem(self, request: TokenRequest) -> Authorization:
+        """Take the decision, which is there, for exactly one poll."""
+        now, client = timezone.now(), request.client
+        allowed = DeviceRequest.objects.filter(
+            digest=digest(request.parameters["device_code"]), client_id=client.pk, approved_at__isnull=False
+        )
+        taken = allowed.filter(consumed_at=None, expires__gt=now).update(consumed_at=now)
+        device = _of(request)
+        if not taken or device.grant is None:
+            raise _refusal(device)
+        check_still_good(device, client, now)
+        if device.session_ended_at is not None:
+            raise InvalidGrant("The user has signed out.")
+        return _authorization(device.grant, request)
 
 
 def _of(request: TokenRequest) -> DeviceRequest:
@@ -59,21 +74,6 @@ def _not_yet(device: DeviceRequest) -> ProtocolError:
     if device.poll():
         return AuthorizationPending("Nobody has allowed it yet; poll again after the interval.")
     return PollingTooFast("Poll less often: wait five seconds longer than before.")
-
-
-def _redeem(request: TokenRequest) -> Authorization:
-    now, client = timezone.now(), request.client
-    allowed = DeviceRequest.objects.filter(
-        digest=digest(request.parameters["device_code"]), client_id=client.pk, approved_at__isnull=False
-    )
-    taken = allowed.filter(consumed_at=None, expires__gt=now).update(consumed_at=now)
-    device = _of(request)
-    if not taken or device.grant is None:
-        raise _refusal(device)
-    check_still_good(device, client, now)
-    if device.session_ended_at is not None:
-        raise InvalidGrant("The user has signed out.")
-    return _authorization(device.grant, request)
 
 
 def _refusal(device: DeviceRequest) -> ProtocolError:

@@ -14,7 +14,7 @@ from identityserver import scopes, signals
 from identityserver.conf import options
 from identityserver.digests import digest
 from identityserver.errors import InvalidGrant, InvalidScope
-from identityserver.grant_types.base import Replayed, TokenRequest, check_still_good, redeemed
+from identityserver.grant_types.base import RedeemingGrant, Replayed, TokenRequest, check_still_good
 from identityserver.models import Client, Grant, RefreshToken
 from identityserver.models.grants import HOLDER_RELATIONS
 from identityserver.models.prepared import Parameter, Select, Update
@@ -48,28 +48,24 @@ class _Replayed(Replayed):
     reason = "refresh token replayed"
 
 
-class RefreshTokenGrant:
+class RefreshTokenGrant(RedeemingGrant):
     """``refresh_token``."""
 
-    def authorize(self, request: TokenRequest) -> Authorization:
-        """Use the token; a replay revokes its family and is reported."""
-        return redeemed(_use, request)
-
-
-def _use(request: TokenRequest) -> Authorization:
-    now, client = timezone.now(), request.client
-    token_digest = digest(request.parameters["refresh_token"])
-    _LOCK.run(digest=token_digest, client=client.pk, now=now)
-    token = _FIND.first(digest=token_digest, client=client.pk)
-    if token is None:
-        raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
-    _check_replay(token, client, now)
-    check_still_good(token, client, now)
-    if client.coordinates_with_session and _session_is_over(token, now):
-        raise InvalidGrant("The user has signed out.")
-    resources = _narrowed(token.grant, request)
-    successor = _rotated(token, client, now) if client.rotates_refresh_tokens else _prolonged(token, client, now)
-    return from_grant(token.grant, client, resources, grant_type=GrantType.REFRESH_TOKEN, refresh_token=successor)
+    def redeem(self, request: TokenRequest) -> Authorization:
+        """Use the token; its replay revokes the family and is reported."""
+        now, client = timezone.now(), request.client
+        token_digest = digest(request.parameters["refresh_token"])
+        _LOCK.run(digest=token_digest, client=client.pk, now=now)
+        token = _FIND.first(digest=token_digest, client=client.pk)
+        if token is None:
+            raise InvalidGrant("The refresh token is unknown, or was issued to another client.")
+        _check_replay(token, client, now)
+        check_still_good(token, client, now)
+        if client.coordinates_with_session and _session_is_over(token, now):
+            raise InvalidGrant("The user has signed out.")
+        resources = _narrowed(token.grant, request)
+        successor = _rotated(token, client, now) if client.rotates_refresh_tokens else _prolonged(token, client, now)
+        return from_grant(token.grant, client, resources, grant_type=GrantType.REFRESH_TOKEN, refresh_token=successor)
 
 
 def _session_is_over(token: RefreshToken, now: datetime) -> bool:

@@ -54,7 +54,7 @@ def test_a_warm_code_exchange(alice, relying_party):
     with CaptureQueriesContext(connection) as queries, counted_calls() as calls:
         client.redeem(code).succeeds()
 
-    assert sum(calls.values()) <= 64, "\n".join(map(str, sorted(calls.items())))
+    assert sum(calls.values()) <= 60, "\n".join(map(str, sorted(calls.items())))
     assert len(queries) <= 10, statements(queries)
     assert sum(sql.startswith("BEGIN") for sql in statements(queries)) == 1
     assert sum(sql == "COMMIT" for sql in statements(queries)) == 1
