@@ -1,0 +1,1 @@
+"""The Django projects that are measured, and the floor."""
