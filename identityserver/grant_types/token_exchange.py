@@ -142,11 +142,13 @@ def _act(subject: AccessTokenClaims, actor: LiveToken | None) -> Mapping[str, An
     """§4.1: the actor, and within it whoever acted before; impersonation does not hide those.
 
     Raises:
-        InvalidRequest: there are too many.
+        InvalidRequest: there are too many, or it is the same token twice.
     """
     before = subject.claims.get("act")
     if actor is None:
         return before
+    if actor.token.jti == subject.jti:
+        raise InvalidRequest("Nobody acts for themselves.", parameter="actor_token")
     act = {"sub": actor.token.claims["sub"], "client_id": actor.token.client_id}
     chain = {**act, "act": before} if before else act
     if _length(chain) > _LONGEST_CHAIN:

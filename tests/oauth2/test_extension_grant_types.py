@@ -1,41 +1,28 @@
 """Grant types that a deployment serves: those always there, opt-ins, and the site's own (RFC 6749 §4.5, §8.3)."""
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.core import signing
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
-from identityserver.errors import InvalidGrant
 from identityserver.grant_types import (
     GRANT_TYPES,
     OPTIONAL_GRANT_TYPES,
     Authorization,
     TokenRequest,
-    granted_to_user,
     requested_resources,
     served_grant_types,
 )
 from identityserver.models import Grant, ReferenceToken, UsedIdentifier
 from identityserver.tokens.authorization import Authorization as Waist
 from tests.admin.forms import Form, posted
+from tests.oauth2.documented.grants import VOUCHER, VoucherGrant
 from tests.speaking import ISSUER, token_request
 
 pytestmark = pytest.mark.django_db
 
-VOUCHER = "https://example.com/grants/voucher"
 HERE = "tests.oauth2.test_extension_grant_types"
-
-
-class VoucherGrant:
-    """A printed voucher that names a user, as docs/how-to/more-grant-types.md shows it."""
-
-    def authorize(self, request: TokenRequest) -> Authorization:
-        """What the voucher's user may do."""
-        resources = requested_resources(request)
-        user = get_user_model().objects.filter(username=request.parameters["voucher"], is_active=True).first()
-        if user is None:
-            raise InvalidGrant("The voucher is good for nobody.", parameter="voucher")
-        return granted_to_user(request, user, resources, grant_type=VOUCHER)
+DOCUMENTED = "tests.oauth2.documented.grants.VoucherGrant"
 
 
 class MachineGrant:
@@ -50,6 +37,10 @@ class MachineGrant:
 
 
 instance = VoucherGrant()
+
+
+def voucher(username="bob", number="1"):
+    return signing.dumps([username, number], salt=VOUCHER)
 
 
 class NoGrant:
@@ -71,7 +62,7 @@ def shop(relying_party, api):
 
 @pytest.fixture
 def turned_on(settings):
-    served(settings, extension_grant_types={VOUCHER: f"{HERE}.VoucherGrant"})
+    served(settings, extension_grant_types={VOUCHER: DOCUMENTED})
 
 
 @pytest.fixture
@@ -84,50 +75,59 @@ class TestGrantTypesOfTheSite:
     """§4.5: an absolute URI names them."""
 
     def test_they_answer_like_any_other(self, shop, bob):
-        response = shop.token(grant_type=VOUCHER, voucher="bob", scope="notes.read").succeeds()
+        response = shop.token(grant_type=VOUCHER, voucher=voucher(), scope="notes.read").succeeds()
         assert response.members.keys() == {"access_token", "token_type", "expires_in", "scope"}
         assert response.access_token_claims["aud"] == "https://api.example"
         assert Grant.objects.get().kind == VOUCHER
 
     def test_with_everything_that_hangs_off_a_grant(self, shop, bob):
-        response = shop.token(grant_type=VOUCHER, voucher="bob", scope="openid offline_access notes.read").succeeds()
+        response = shop.token(
+            grant_type=VOUCHER, voucher=voucher(), scope="openid offline_access notes.read"
+        ).succeeds()
         assert response.id_token["sub"] == response.access_token_claims["sub"]
         shop.refresh(response.refresh_token).succeeds()
         Grant.objects.get().revoke("by an administrator")
         shop.refresh(response.refresh_token).fails_with("invalid_grant")
 
     def test_their_errors_are_ours(self, shop, bob):
-        shop.token(grant_type=VOUCHER, voucher="nobody").fails_with("invalid_grant")
+        shop.token(grant_type=VOUCHER, voucher=voucher("nobody")).fails_with("invalid_grant")
         shop.token(grant_type=VOUCHER).fails_with("invalid_request")
-        shop.token(grant_type=VOUCHER, voucher="bob", scope="unknown").fails_with("invalid_scope")
+        shop.token(grant_type=VOUCHER, voucher=voucher(), scope="unknown").fails_with("invalid_scope")
 
     def test_the_client_needs_the_grant_type(self, web_app, bob):
-        web_app.token(grant_type=VOUCHER, voucher="bob").fails_with("unauthorized_client")
+        web_app.token(grant_type=VOUCHER, voucher=voucher()).fails_with("unauthorized_client")
 
     def test_the_client_authenticates_first(self, bob):
         token_request({"grant_type": VOUCHER, "client_id": "x", "voucher": "bob"}).fails_with("invalid_client")
 
+    def test_the_documented_one_works_once(self, clock, shop, bob):
+        one, another = voucher(number="1"), voucher(number="2")
+        shop.token(grant_type=VOUCHER, voucher=one).succeeds()
+        shop.token(grant_type=VOUCHER, voucher=one).fails_with("invalid_grant")
+        shop.token(grant_type=VOUCHER, voucher=f"{another}x").fails_with("invalid_grant")
+        shop.token(grant_type=VOUCHER, voucher=another).succeeds()
+
     def test_users_and_clients_are_judged_as_ever(self, shop, bob):
         bob.is_active = False
         bob.save()
-        shop.token(grant_type=VOUCHER, voucher="bob").fails_with("invalid_grant")
+        shop.token(grant_type=VOUCHER, voucher=voucher()).fails_with("invalid_grant")
 
-    @pytest.mark.parametrize("path", ["VoucherGrant", "MachineGrant"])
+    @pytest.mark.parametrize("path", [DOCUMENTED, f"{HERE}.MachineGrant"])
     def test_reference_tokens_are_stored_for_them(self, settings, relying_party, api, bob, path):
-        served(settings, extension_grant_types={VOUCHER: f"{HERE}.{path}"})
+        served(settings, extension_grant_types={VOUCHER: path})
         client = relying_party(
             scopes="notes.read", allowed_grant_types=[VOUCHER], redirect_uris=[], access_token_type="reference"
         )
-        response = client.token(grant_type=VOUCHER, voucher="bob").succeeds()
+        response = client.token(grant_type=VOUCHER, voucher=voucher()).succeeds()
         assert "." not in response.access_token
         assert ReferenceToken.objects.count() == 1
 
     def test_an_instance_will_do(self, settings, shop, bob):
         served(settings, extension_grant_types={VOUCHER: f"{HERE}.instance"})
-        shop.token(grant_type=VOUCHER, voucher="bob", scope="notes.read").succeeds()
+        shop.token(grant_type=VOUCHER, voucher=voucher(), scope="notes.read").succeeds()
 
     def test_nothing_of_it_is_left_behind_by_a_refusal(self, shop, bob):
-        shop.token(grant_type=VOUCHER, voucher="nobody")
+        shop.token(grant_type=VOUCHER, voucher=voucher("nobody"))
         assert not Grant.objects.exists()
         assert not UsedIdentifier.objects.exists()
 
@@ -146,7 +146,7 @@ class TestWhatIsServed:
 
     def test_with_those_that_the_options_name(self, settings, client, signing_keys):
         named = [str(name) for name in OPTIONAL_GRANT_TYPES]
-        served(settings, optional_grant_types=named, extension_grant_types={VOUCHER: f"{HERE}.VoucherGrant"})
+        served(settings, optional_grant_types=named, extension_grant_types={VOUCHER: DOCUMENTED})
         said = client.get("/.well-known/openid-configuration").json()["grant_types_supported"]
         assert set(said) == {*map(str, GRANT_TYPES), *named, VOUCHER}
 
@@ -154,7 +154,7 @@ class TestWhatIsServed:
         served(settings)
         page = "/admin/identityserver/client/add/"
         assert VOUCHER not in offered(admin_client.get(page))
-        served(settings, optional_grant_types=["password"], extension_grant_types={VOUCHER: f"{HERE}.VoucherGrant"})
+        served(settings, optional_grant_types=["password"], extension_grant_types={VOUCHER: DOCUMENTED})
         assert {"password", VOUCHER} <= offered(admin_client.get(page))
 
     def test_and_keeps_what_the_options_turned_off_since(self, settings, admin_client, shop, turned_on):
@@ -172,7 +172,7 @@ class TestWhatIsServed:
 
     def test_what_is_not_served_is_unsupported(self, settings, shop, turned_on):
         served(settings)
-        shop.token(grant_type=VOUCHER, voucher="bob").fails_with("unsupported_grant_type")
+        shop.token(grant_type=VOUCHER, voucher=voucher()).fails_with("unsupported_grant_type")
 
 
 def offered(response) -> set[str]:
@@ -192,8 +192,8 @@ class TestChecks:
             ({"extension_grant_types": {VOUCHER: "nowhere.nothing"}}, "cannot be imported"),
             ({"extension_grant_types": {VOUCHER: f"{HERE}.NoGrant"}}, "no method authorize"),
             ({"extension_grant_types": {VOUCHER: ""}}, "no method authorize"),
-            ({"extension_grant_types": {"voucher": f"{HERE}.VoucherGrant"}}, "not an absolute URI"),
-            ({"extension_grant_types": {f"urn:{'x' * 300}": f"{HERE}.VoucherGrant"}}, "not an absolute URI"),
+            ({"extension_grant_types": {"voucher": DOCUMENTED}}, "not an absolute URI"),
+            ({"extension_grant_types": {f"urn:{'x' * 300}": DOCUMENTED}}, "not an absolute URI"),
             (
                 {"extension_grant_types": {"urn:ietf:params:oauth:grant-type:token-exchange": f"{HERE}.instance"}},
                 "is built in",

@@ -4,10 +4,10 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from identityserver.digests import digest
-from identityserver.errors import InvalidRequest
 from identityserver.models import ApiResource, ApiScope, Client, Event, Grant, ReferenceToken, UserSession
 from identityserver.testing.relying_party import decoded
 from identityserver.tokens.keys import signer
+from tests.oauth2.documented.policies import judge_exchange
 from tests.speaking import stored_rows
 
 pytestmark = pytest.mark.django_db
@@ -432,6 +432,9 @@ class TestDelegation:
         stranger = machine.client_credentials().access_token
         acting(client, called_with, stranger).fails_with("invalid_request")
 
+    def test_nobody_acts_for_themselves_by_the_same_token(self, backend, called_with):
+        acting(backend, called_with, called_with).fails_with("invalid_request")
+
     def test_somebody_for_whom_another_acts_is_no_actor(self, machine_token, called_with):
         client, own = machine_token(token_exchange_sources=[NOTES, STOCK])
         delegated = acting(client, called_with, own).access_token
@@ -487,12 +490,6 @@ def nothing(exchange):
     return ()
 
 
-def only_with_an_actor(exchange):
-    if exchange.actor is None:
-        raise InvalidRequest("Only with an actor token.")
-    return exchange.scopes
-
-
 seen = []
 
 
@@ -506,7 +503,7 @@ class TestPolicy:
 
     @pytest.fixture
     def policy(self, settings):
-        return lambda function: options(settings, token_exchange_policy=f"{__name__}.{function.__name__}")
+        return lambda function: options(settings, token_exchange_policy=f"{function.__module__}.{function.__name__}")
 
     def test_it_narrows(self, policy, backend, called_with):
         policy(only_reading)
@@ -516,10 +513,14 @@ class TestPolicy:
         policy(nothing)
         exchange(backend, called_with).fails_with("invalid_scope")
 
-    def test_it_refuses_in_its_own_words(self, policy, backend, called_with):
-        policy(only_with_an_actor)
+    def test_the_documented_one_refuses_in_its_own_words(self, policy, backend, called_with, alice, person, shop):
+        policy(judge_exchange)
+        assert exchange(backend, called_with).succeeds().members["scope"] == "stock.read"
+        type(alice.user).objects.update(is_staff=True)
         response = exchange(backend, called_with).fails_with("invalid_request")
-        assert response.members["error_description"].startswith("Only with an actor token.")
+        assert response.members["error_description"].startswith("For members of staff only with an actor token.")
+        acting(backend, called_with, called_with).fails_with("invalid_request")
+        acting(backend, called_with, tokens_of(person("bob").sign_in(), shop).access_token).succeeds()
 
     def test_it_is_told_everything(self, policy, backend, called_with, alice, shop):
         policy(remembering)

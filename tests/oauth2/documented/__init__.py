@@ -1,0 +1,1 @@
+"""The examples of the how-to guides, as the tests run them."""
