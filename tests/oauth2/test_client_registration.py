@@ -12,6 +12,7 @@ from django.utils import timezone
 from identityserver import caching
 from identityserver.errors import AccessDenied, InvalidClientMetadata, InvalidSoftwareStatement
 from identityserver.models import ApiScope, Client, ClientSecret, Event, IdentityResource, InitialAccessToken
+from identityserver.registration.metadata import MEMBERS
 from tests.attacks.servers import Authority, Server, answer
 from tests.oauth2.registering import (
     CALLBACK,
@@ -537,6 +538,17 @@ class TestTypes:
     def test_one_that_is_right_is_kept_and_given_back(self, is_open, member, value):
         information = registered({**WEB, member: value})
         assert information[member] == value
+
+    def test_whatever_is_sent_for_whatever_member_is_an_answer(self, is_open):
+        """No 5xx, on PostgreSQL neither: what is too long, of another type or of another world for its column."""
+        values = [True, -1, 10**30, "x" * 300, "x" * 5000, "\u202e\ufdd0🦊", "https://["]
+        values += [[1], ["x" * 3000], [[]], ["https://a.example/" + "x" * 1990], {}, {"keys": [{}]}]
+        names = [member.name for member in MEMBERS]
+        names += ["scope", "software_id", "software_version", "software_statement", "client_name#de", "logo_uri#x-y"]
+        for name in names:
+            for value in values:
+                response = register({**WEB, name: value})
+                assert response.status_code in {201, 400}, (name, value, response.content)
 
     def test_no_refusal_repeats_what_was_sent(self, is_open):
         """It may be a password, and refusals are in the event log."""
