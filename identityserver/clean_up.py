@@ -9,12 +9,12 @@ UserInfo and introspection ask for it, and a replay ends it (RFC 6749 §4.1.2, R
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, connections, models, router, transaction
+from django.db import IntegrityError, models, router, transaction
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
@@ -140,77 +140,54 @@ class _Sweep:
 
     def run(self, limit: int | None) -> Cleaned:
         """Delete batch by batch, ``limit`` rows at most."""
-        count, size, seen = 0, self.batch, self.batch
-        while self.expired is not None and seen == size:
+        count, complete = 0, self.expired is None
+        while self.expired is not None and not complete:
             size = self.batch if limit is None else min(self.batch, limit - count)
             if size <= 0:
-                return Cleaned(_name(self.chore.model), count, complete=False)
-            seen, deleted = self._step(size)
+                break
+            deleted, complete = self._step(self.expired, size)
             count += deleted
-        return Cleaned(_name(self.chore.model), count)
+        return Cleaned(_name(self.chore.model), count, complete)
 
-    def _step(self, size: int) -> tuple[int, int]:
-        """How many rows were looked at, fewer than ``size`` where no more are left, and how many deleted."""
-        rows = self._next()
-        if _relations(self.chore.model):
-            chosen = list(rows.values_list("pk", self.chore.moment)[:size])
-            deleted = self._delete_with_children([pk for pk, _ in chosen])
-        else:
-            chosen = _delete(rows, self.chore.moment, size)
-            deleted = len(chosen)
-        if chosen:
-            self._go_on(chosen[-1][1], stuck=deleted == 0)
-        return len(chosen), deleted
-
-    def _next(self) -> "models.QuerySet[Any]":
-        assert self.expired is not None  # noqa: S101  run() asked
-        rows = self.expired.order_by(self.chore.moment)
-        return rows if self.since is None else rows.filter(**{f"{self.chore.moment}__gte": self.since})
-
-    def _go_on(self, last: datetime, *, stuck: bool) -> None:
-        """From ``last``, of which there may be more; past it where a whole batch of that moment stays."""
-        self.since = last + _TICK if stuck and last == self.since else last
-
-    def _delete_with_children(self, keys: Sequence[Any]) -> int:
-        """Those of the rows that nothing needs, and before them what goes with them."""
-        assert self.expired is not None  # noqa: S101  run() asked
-        model = self.chore.model
-        chosen = list(_unneeded(self.expired.filter(pk__in=keys)).values_list("pk", flat=True)) if keys else []
-        for relation in _relations(model):
-            if relation.on_delete is models.CASCADE and chosen:
-                _delete_all(relation.related_model, {f"{relation.field.name}__in": chosen}, self.batch)
-        rows = _unneeded(self.expired.filter(pk__in=chosen), also=models.CASCADE)
-        return len(_delete(rows, self.chore.moment, self.batch)) if chosen else 0
+    def _step(self, expired: "models.QuerySet[Any]", size: int) -> tuple[int, bool]:
+        """How many of the next ``size`` rows were deleted, and whether they were the last."""
+        moment = self.chore.moment
+        rows = expired if self.since is None else expired.filter(**{f"{moment}__gte": self.since})
+        rows = rows.order_by(moment)
+        until = rows.values_list(moment, flat=True)[size - 1 : size].first()
+        if until is not None:
+            rows = rows.filter(**{f"{moment}__lte": until})
+        deleted = _delete_with_children(rows, size)
+        # There may be more of this moment; where a whole batch of it stays, they are left to another run.
+        self.since = until + _TICK if until is not None and until == self.since and not deleted else until
+        return deleted, until is None
 
 
-def _delete_all(model: type[models.Model], condition: dict[str, Any], size: int) -> None:
-    rows = model._base_manager.using(router.db_for_write(model)).filter(**condition)
-    while len(_delete(rows, "pk", size)) == size:
-        pass
+def _delete_with_children(rows: "models.QuerySet[Any]", size: int) -> int:
+    """Delete those that nothing needs, and before them what goes with them; ``size`` rows a statement."""
+    parents = _unneeded(rows)[:size].values("pk")
+    for relation in _relations(rows.model):
+        if relation.on_delete is models.CASCADE:
+            model = relation.related_model
+            children = model._base_manager.using(rows.db).filter(**{f"{relation.field.name}__in": parents})
+            while _delete(children, size) == size:
+                pass
+    return _delete(_unneeded(rows, also=models.CASCADE), size)
 
 
-def _delete(rows: "models.QuerySet[Any]", moment: str, size: int) -> list[tuple[Any, Any]]:
-    """Delete at most ``size`` rows that nobody else holds, and return their keys and moments.
+def _delete(rows: "models.QuerySet[Any]", size: int) -> int:
+    """Delete at most ``size`` rows that nobody else holds, in one statement, and say how many there were.
 
-    SQLite knows no row locks: there the rows are read first and the transaction begins with the DELETE, since one
-    that begins by reading could not go on to write.
+    Without signals and cascades: what refers to these rows was deleted before, or they stay. On SQLite, which knows
+    no row locks, the transaction begins with its one write.
     """
-    database = rows.db
-    locks = connections[database].features.has_select_for_update_skip_locked
-    taken = rows.values_list("pk", moment)
-    chosen = [] if locks else list(taken[:size])
+    chosen = rows.select_for_update(skip_locked=True)[:size].values("pk")
     try:
-        with transaction.atomic(using=database):
-            if locks:
-                chosen = list(taken.select_for_update(skip_locked=True)[:size])
-            if chosen:
-                # Without signals and cascades: what refers to these rows was deleted before, or they stay.
-                gone = rows.model._base_manager.using(database).filter(pk__in=[pk for pk, _ in chosen])
-                gone._raw_delete(database)
+        with transaction.atomic(using=rows.db):
+            return int(rows.model._base_manager.using(rows.db).filter(pk__in=chosen)._raw_delete(rows.db))
     except IntegrityError:  # somebody refers to one since we looked
-        logger.warning("Some of %s expired %s are needed again.", len(chosen), rows.model._meta.verbose_name_plural)
-        return []
-    return chosen
+        logger.warning("Some of the expired %s are needed again.", rows.model._meta.verbose_name_plural)
+        return 0
 
 
 def _expired(chore: Chore) -> "models.QuerySet[Any] | None":

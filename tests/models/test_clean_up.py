@@ -277,7 +277,8 @@ class TestSteps:
         used_identifiers(25)
         with CaptureQueriesContext(connection) as captured:
             assert counts(batch=10) == {"used identifiers": 25}
-        deletes = [query for query in captured.captured_queries if query["sql"].startswith("DELETE")]
+        table = f'DELETE FROM "{UsedIdentifier._meta.db_table}"'
+        deletes = [query for query in captured.captured_queries if query["sql"].startswith(table)]
         assert len(deletes) == 3
 
     @pytest.mark.parametrize("limit", [1, 7, 10, 24])
