@@ -67,10 +67,10 @@ class _Endpoint(ProtocolEndpoint):
         return super().dispatch(request, *args, **kwargs)
 
     def refuse(self, request: HttpRequest, error: ProtocolError) -> HttpResponse:
-        """401 and 403 name the scheme (RFC 6750 §3), and without a token no error."""
+        """401 names the scheme (RFC 6750 §3), and without a token no error."""
         report(request, error, self.name)
         response = error_response(error)
-        if error.status in {401, 403}:
+        if error.status == 401:
             said = f', error="{error.code}", error_description="{error.error_description}"'
             response["WWW-Authenticate"] = (
                 f'Bearer realm="{self.name}"{"" if isinstance(error, MissingToken) else said}'

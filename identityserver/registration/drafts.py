@@ -10,6 +10,7 @@ from identityserver.models import Client, InitialAccessToken
 from identityserver.registration import rules
 from identityserver.registration.metadata import MEMBERS, kept_members, set_members, without_empty
 from identityserver.registration.policy import STATEMENT, decided
+from identityserver.registration.readers import response_types
 from identityserver.registration.scopes import RegisteredScopes, held_scopes, read_scopes
 from identityserver.vocabulary import ApplicationType, GrantType, ResponseType
 
@@ -47,7 +48,7 @@ def read_draft(client: Client, metadata: Mapping[str, Any], *, permit: InitialAc
     wanted = without_empty(decided(metadata, permit=permit, client=None if is_new else client))
     held = frozenset() if is_new else held_scopes(client)
     former_grant_types = () if is_new else tuple(client.allowed_grant_types)
-    former_response_types = () if is_new else tuple(client.response_types)
+    former_response_types = () if is_new else response_types("response_types", client.response_types)
     former_uris = tuple(client.redirect_uris)
     set_members(client, wanted)
     _complete(client, wanted, former_uris)
