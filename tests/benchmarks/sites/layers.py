@@ -7,14 +7,14 @@ Clocks are read where one layer calls another and nowhere else, so that they cos
 import functools
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_spent: Counter[str] = Counter()
-_waited: Counter[str] = Counter()
+_spent: defaultdict[str, float] = defaultdict(float)
+_waited: defaultdict[str, float] = defaultdict(float)
 _calls: Counter[str] = Counter()
 _stack: list[str] = []
 _last = [0.0, 0.0]
@@ -135,8 +135,8 @@ def _report(start_response: StartResponse) -> Iterable[bytes]:
     requests = _calls.pop("requests", 0)
     layers = {name: _figures(name, requests) for name in _spent if requests}
     body = json.dumps({"layers": layers}).encode()
-    for counter in (_spent, _waited, _calls):
-        counter.clear()
+    for figures in (_spent, _waited, _calls):
+        figures.clear()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 
