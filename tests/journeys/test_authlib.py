@@ -11,6 +11,7 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.django_client import OAuth
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc6749.errors import MismatchingStateException
+from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE, AuthorizationPendingError, SlowDownError
 from authlib.oidc.core import CodeIDToken
 from django.contrib.sessions.backends.cache import SessionStore
 from django.test import RequestFactory
@@ -19,6 +20,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from identityserver.testing import RelyingParty
+from identityserver.testing.fixtures import PASSWORD
 from tests.journeys.provider import Visitor
 
 CALLBACK = "https://app.example/callback"
@@ -130,6 +132,33 @@ class TestRequestsSession:
         assert "error=access_denied" in visitor.sent_from(url, allow=False)
         with pytest.raises(OAuthError, match="invalid_grant"):
             session.fetch_token(code="x", code_verifier=party.verifier)
+
+    def test_a_device_without_a_browser(
+        self,
+        visitor: Visitor,
+        metadata: dict[str, Any],
+        keys: KeySet,
+        session_of: Callable[..., OAuth2Session],
+        television: RelyingParty,
+    ) -> None:
+        """RFC 8628: another device allows it; this one polls, and refreshes later."""
+        session = session_of(television)
+        asked = session.post(
+            metadata["device_authorization_endpoint"],
+            data={"client_id": television.client_id, "scope": television.scope},
+            withhold_token=True,
+        ).json()
+        answered = {"grant_type": DEVICE_CODE_GRANT_TYPE, "device_code": asked["device_code"]}
+        with pytest.raises(OAuthError, match=AuthorizationPendingError.error):
+            session.fetch_token(**answered)
+        with pytest.raises(OAuthError, match=SlowDownError.error):
+            session.fetch_token(**answered)
+        page = visitor.open(urlsplit(asked["verification_uri_complete"])._replace(scheme="", netloc="").geturl())
+        page.sign_in("alice", PASSWORD).submit().allow()
+        token = session.fetch_token(**answered)
+        claims = id_token_of(token, metadata, keys, television.client_id, "")
+        assert session.get(metadata["userinfo_endpoint"]).json()["sub"] == claims["sub"]
+        assert session.refresh_token()["access_token"] != token["access_token"]
 
     def test_client_credentials(
         self, metadata: dict[str, Any], keys: KeySet, session_of: Callable[..., OAuth2Session], api: Any
