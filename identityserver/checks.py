@@ -20,7 +20,7 @@ from identityserver import conf, encryption, uris
 from identityserver.conf import options
 from identityserver.endpoints.discovery import DiscoveryEndpoint
 from identityserver.grant_types import served_grant_types
-from identityserver.models import ApiResource, Client, ServerSecret, SigningKey
+from identityserver.models import ApiResource, Client, ClientSecret, ServerSecret, SigningKey
 from identityserver.tokens.rotation import propagation
 from identityserver.vocabulary import Algorithm, RegistrationMode
 
@@ -50,6 +50,9 @@ _DOT_VIEWS = frozenset(
         "UserInfoView",
     }
 )
+
+#: The newest secrets of clients that are tried: each may be a call to a key management service.
+_SECRETS_TRIED = 50
 
 
 @register
@@ -264,7 +267,8 @@ def check_keys(databases: Iterable[str] | None = None, **_: object) -> Iterable[
         return
     try:
         signing = SigningKey.objects.filter(deleted_at=None, revoked_at=None, retires_at__gt=timezone.now())
-        every: list[SigningKey | ServerSecret] = [*signing, *ServerSecret.objects.all()]
+        of_clients = ClientSecret.objects.exclude(encrypted="").select_related("client")[:_SECRETS_TRIED]
+        every: list[SigningKey | ServerSecret | ClientSecret] = [*signing, *ServerSecret.objects.all(), *of_clients]
         for sealed in every:
             yield from _check_sealed(sealed)
     except DatabaseError:  # not migrated yet
@@ -310,12 +314,21 @@ def check_cache(**_: object) -> Iterable[CheckMessage]:
         )
 
 
-def _check_sealed(sealed: SigningKey | ServerSecret) -> Iterator[CheckMessage]:
+def _check_sealed(sealed: SigningKey | ServerSecret | ClientSecret) -> Iterator[CheckMessage]:
     try:
         sealed.decrypted()
     except encryption.Undecryptable as error:
-        named = f"signing key {sealed.kid}" if isinstance(sealed, SigningKey) else f"server secret {sealed.purpose}"
+        named = _named(sealed)
         yield Error(f"The {named} cannot be decrypted: {error}", hint=encryption.REMEDY, id="identityserver.E014")
+
+
+def _named(sealed: SigningKey | ServerSecret | ClientSecret) -> str:
+    match sealed:
+        case SigningKey():
+            return f"signing key {sealed.kid}"
+        case ServerSecret():
+            return f"server secret {sealed.purpose}"
+    return f"secret {sealed} of the client {sealed.client.client_id}"
 
 
 _CHECKED_FIELDS = ("client_id", "allowed_grant_types", "token_exchange_audiences", "token_exchange_sources")

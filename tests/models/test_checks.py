@@ -214,6 +214,13 @@ class TestDatabase:
         settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "key_encryption_keys": ["another"]}
         assert "E014" in found()
 
+    def test_nor_a_secret_that_must_be_recovered(self, settings, relying_party):
+        client = relying_party(token_endpoint_auth_method="client_secret_jwt")
+        assert "E014" not in found()
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "key_encryption_keys": ["another"]}
+        said = " ".join(message.msg for message in run_checks(databases=["default"]))
+        assert f"of the client {client.client_id} cannot be decrypted" in said
+
     def test_before_the_first_migration_nothing_is_said(self):
         """``check`` runs before ``migrate``: a table that is not there is no finding."""
         with failing_database(ProgrammingError):
