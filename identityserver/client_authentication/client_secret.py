@@ -70,13 +70,17 @@ class SentSecret:
 def is_secret_of(secrets: Iterable[Secret], presented: str) -> bool:
     """Whether ``presented`` is one of ``secrets``; its use is noted, and a slow hash, asked last, is replaced."""
     quick_first = sorted(secrets, key=lambda secret: secret.kind == Secret.Kind.IMPORTED)
-    used = next((secret for secret in quick_first if secret.matches(presented)), None)
-    if used is None:
-        return False
-    if used.kind == Secret.Kind.IMPORTED:
-        _replace_slow_hash(used, presented)
-    note_use(used)
-    return True
+    for secret in quick_first:  # no generator: reports of exceptions would show what its frame holds
+        if secret.matches(presented):
+            _used(secret, presented)
+            return True
+    return False
+
+
+def _used(secret: Secret, presented: str) -> None:
+    if secret.kind == Secret.Kind.IMPORTED:
+        _replace_slow_hash(secret, presented)
+    note_use(secret)
 
 
 def note_use(secret: Secret) -> None:
