@@ -27,11 +27,13 @@ from django.test import Client as HttpClient
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
-from identityserver.models import AuthorizationRequest, Client, ClientSecret
+from identityserver.models import ApiResource, ApiScope, AuthorizationRequest, Client, ClientSecret
 from identityserver.testing import Browser, RelyingParty
 from identityserver.testing.fixtures import Person
 from identityserver.testing.relying_party import FORM, basic
 from identityserver.web import pending
+from tests.oauth2.registering import WEB, as_sent, initial_access_token, manage, register, registered
+from tests.speaking import AskingApi
 
 MISTYPED = "mistyped-password-0xDEADBEEF"
 IN_THE_WRONG_FIELD = "password-in-the-wrong-field-0xDEADBEEF"
@@ -89,7 +91,27 @@ def app(settings: Any, relying_party: Callable[..., RelyingParty]) -> RelyingPar
 
 
 @pytest.fixture
-def journey(canaries: Canaries, person: Callable[..., Person], app: RelyingParty) -> Browser:
+def notes(db: None) -> AskingApi:
+    row = ApiResource.objects.create(name="notes")
+    row.api_scopes.set([ApiScope.objects.create(name="notes.read")])
+    return AskingApi(row)
+
+
+@pytest.fixture
+def opaque(notes: AskingApi, relying_party: Callable[..., RelyingParty]) -> RelyingParty:
+    """A client whose access tokens are handles."""
+    return relying_party(scopes="openid notes.read offline_access", access_token_type="reference")
+
+
+@pytest.fixture
+def journey(
+    canaries: Canaries,
+    person: Callable[..., Person],
+    app: RelyingParty,
+    opaque: RelyingParty,
+    television: RelyingParty,
+    notes: AskingApi,
+) -> Browser:
     """Everything that a person and a client do, rightly and wrongly; every secret on the way is planted."""
     user = person("canary").user
     user.set_password(PASSWORD)
@@ -121,8 +143,26 @@ def journey(canaries: Canaries, person: Callable[..., Person], app: RelyingParty
     browser.authorize(app, prompt="consent")
     browser.authorize(app, prompt="login").sign_in("canary", PASSWORD).allow()
     canaries.plant("unused code", browser.authorize(app).allow().code)
+    _with_reference_tokens(canaries, browser, opaque, notes)
     browser.open(f"/connect/endsession?{urlencode({'id_token_hint': 'x' + tokens.members['id_token']})}")
     return browser
+
+
+def _with_reference_tokens(canaries: Canaries, browser: Browser, opaque: RelyingParty, notes: AskingApi) -> None:
+    """Some are given back, and some stay good to the end."""
+    canaries.plant("client secret", opaque.secret)
+    canaries.plant("API secret", notes.secret)
+    for _ in range(2):
+        tokens = opaque.redeem(canaries.plant("code", browser.authorize(opaque).code)).succeeds()
+        for name in ("access_token", "refresh_token"):
+            token = canaries.plant(f"reference {name}", tokens.members[name])
+            assert opaque.introspect(token).json()["active"] is True
+            assert notes.introspect(token, secret=WRONG_SECRET).status_code == 401
+            assert notes.introspect(token).status_code == 200
+        opaque.revoke(tokens.members["id_token"] + "x")
+    canaries.plant("access token", opaque.refresh(tokens.refresh_token).succeeds().access_token)
+    for token in (tokens.access_token, GARBAGE_TOKEN):
+        assert opaque.revoke(token).status_code == 200
 
 
 def _plant_cookies(canaries: Canaries, browser: Browser, prefix: str = "") -> None:
@@ -239,12 +279,15 @@ def strings_in(value: Any) -> Iterator[str]:
 class TestDumpOfTheTables:
     """security.md, "Data at rest": every string of a dump is tried as a credential, and none is one."""
 
-    def test_nothing_in_it_opens_anything(self, unlimited: None, journey: Browser, app: RelyingParty) -> None:
+    def test_nothing_in_it_opens_anything(
+        self, unlimited: None, journey: Browser, app: RelyingParty, opaque: RelyingParty, notes: AskingApi
+    ) -> None:
         candidates = {text for strings in dump().values() for text in strings if len(text) >= 8}
         candidates |= {part for text in candidates for part in re.split(r"[\s\"',:;{}]+", text) if len(part) >= 16}
         assert len(candidates) > 100
         for candidate in sorted(candidates):
             self.is_worthless(candidate, app)
+            self.is_no_token(candidate, opaque, notes)
 
     def is_worthless(self, candidate: str, app: RelyingParty) -> None:
         verifier = candidate if 43 <= len(candidate) <= 128 else app.verifier
@@ -262,6 +305,11 @@ class TestDumpOfTheTables:
         stranger = HttpClient()
         stranger.cookies["sessionid"] = candidate[:40]
         assert "_auth_user_id" not in stranger.session, candidate
+
+    def is_no_token(self, candidate: str, opaque: RelyingParty, notes: AskingApi) -> None:
+        if candidate.isprintable() and len(candidate) <= 2000:
+            assert opaque.introspect(candidate).json() == {"active": False}, candidate
+            assert notes.introspect("x", secret=candidate).status_code == 401, candidate
 
     def test_nobody_can_go_on_with_a_waiting_request(self, journey: Browser) -> None:
         """Neither its row nor any pair of strings in it makes handle and cookie."""
@@ -349,6 +397,21 @@ class TestExceptionReports:
         for text in reports.texts:
             canaries.are_not_in(text, "A report")
 
+    def test_registration(self, canaries: Canaries, reports: Reports, settings: Any, signing_keys: None) -> None:
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "registration": "initial_access_token"}
+        token = canaries.plant("initial access token", initial_access_token())
+        self.search(canaries, reports, lambda: register(WEB, token))
+
+    def test_replaced_registration(
+        self, canaries: Canaries, reports: Reports, settings: Any, signing_keys: None
+    ) -> None:
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "registration": "open", "registration_limit_per_hour": 0}
+        information = registered()
+        for name in ("client_secret", "registration_access_token"):
+            canaries.plant(name, information[name])
+        body = as_sent(information, client_secret=information["client_secret"], client_name="New name")
+        self.search(canaries, reports, lambda: manage("PUT", information, body))
+
     def test_code_exchange(self, canaries: Canaries, reports: Reports, alice: Person, app: RelyingParty) -> None:
         canaries.plant("secret", app.secret)
         canaries.plant("verifier", app.verifier)
@@ -380,6 +443,24 @@ class TestExceptionReports:
             web_app.http.post("/connect/userinfo", urlencode({"access_token": token}), content_type=FORM)
 
         self.search(canaries, reports, in_the_form)
+
+    @pytest.mark.parametrize("member", ["access_token", "refresh_token"])
+    def test_introspection_and_revocation(
+        self,
+        canaries: Canaries,
+        reports: Reports,
+        alice: Person,
+        opaque: RelyingParty,
+        notes: AskingApi,
+        member: str,
+    ) -> None:
+        for name, secret in (("client secret", opaque.secret), ("API secret", notes.secret)):
+            canaries.plant(name, secret)
+        token = opaque.redeem(alice.browser.authorize(opaque).code).succeeds().members[member]
+        canaries.plant("token", token)
+        self.search(canaries, reports, lambda: opaque.introspect(token))
+        self.search(canaries, reports, lambda: notes.introspect(token))
+        self.search(canaries, reports, lambda: opaque.revoke(token))
 
     def test_login(
         self, canaries: Canaries, reports: Reports, person: Callable[..., Person], app: RelyingParty

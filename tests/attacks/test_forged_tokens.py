@@ -1,4 +1,4 @@
-"""Forged JWTs, wherever the provider takes one: at UserInfo, as a hint at sign-in and as a hint at sign-out.
+"""Forged JWTs, wherever the provider takes one: at UserInfo and introspection, as a hint at sign-in and at sign-out.
 
 RFC 8725 throughout; classes are named after the vulnerability whose return they would show.
 """
@@ -77,7 +77,7 @@ class Place:
                 raise
 
 
-@pytest.fixture(params=["userinfo", "sign-in", "sign-out"])
+@pytest.fixture(params=["userinfo", "introspection", "sign-in", "sign-out"])
 def place(request: pytest.FixtureRequest, alice: Person, web_app: RelyingParty) -> Place:
     tokens = web_app.redeem(alice.browser.authorize(web_app).code).succeeds()
     http = alice.browser.http
@@ -86,6 +86,14 @@ def place(request: pytest.FixtureRequest, alice: Person, web_app: RelyingParty) 
         response = web_app.userinfo(token)
         assert response.status_code == 401
         is_refused_as_json(response, "invalid_token")
+
+    def at_introspection(token: str) -> None:
+        assert web_app.introspect(tokens.access_token).json()["active"] is True
+        response = web_app.introspect(token)
+        if response.status_code == 400:
+            is_refused_as_json(response, "invalid_request")  # longer than any token, or not well-formed
+        else:
+            assert response.json() == {"active": False}
 
     def at_sign_in(token: str) -> None:
         response = http.get(web_app.authorization_url(id_token_hint=token, prompt="none"))
@@ -100,13 +108,13 @@ def place(request: pytest.FixtureRequest, alice: Person, web_app: RelyingParty) 
         is_our_page(response)
         assert "_auth_user_id" in http.session
 
-    match request.param:
-        case "userinfo":
-            return Place("userinfo", tokens.access_token, at_userinfo)
-        case "sign-in":
-            return Place("sign-in", tokens.members["id_token"], at_sign_in)
-        case _:
-            return Place("sign-out", tokens.members["id_token"], at_sign_out)
+    presented = {
+        "userinfo": (tokens.access_token, at_userinfo),
+        "introspection": (tokens.access_token, at_introspection),
+        "sign-in": (tokens.members["id_token"], at_sign_in),
+        "sign-out": (tokens.members["id_token"], at_sign_out),
+    }
+    return Place(request.param, *presented[request.param])
 
 
 @pytest.fixture(autouse=True)
