@@ -206,7 +206,8 @@ class TestMessages:
         [
             ({"redirect_uris": ""}, "redirect_uris"),
             ({"allowed_grant_types": None}, "allowed_grant_types"),
-            ({"allowed_grant_types": "urn:ietf:params:oauth:grant-type:device_code"}, "allowed_grant_types"),
+            ({"allowed_grant_types": "password"}, "allowed_grant_types"),
+            ({"allowed_grant_types": "urn:ietf:params:oauth:grant-type:token-exchange"}, "token_exchange_audiences"),
             (
                 {"allowed_grant_types": "client_credentials", "token_endpoint_auth_method": "none"},
                 "allowed_grant_types",
