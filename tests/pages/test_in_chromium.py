@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from identityserver.models import ApiScope, DeviceRequest
+from identityserver.models import ApiScope, DeviceRequest, Grant
 from identityserver.vocabulary import GrantType
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -384,6 +384,46 @@ def test_a_form_post_sends_itself(visitor, app, bob):
     visitor.page.wait_for_url(app.redirect_uri)
     assert ("POST", app.redirect_uri) in posted
     assert [text for text in visitor.complaints if "Security Policy" in text] == []
+
+
+def test_a_device_is_connected_with_the_keyboard_alone(visitor, bob, television):
+    """The code is the first field, and allowing is never what the Enter key does by accident."""
+    visitor.sign_in(bob)
+    visitor.open(reverse("identityserver:device"))
+    keyboard = visitor.page.keyboard
+    keyboard.type(television.device_authorization().user_code.lower())
+    keyboard.press("Enter")
+    allow = visitor.page.get_by_role("button", name="Allow")
+    for _ in range(30):
+        keyboard.press("Tab")
+        if allow.evaluate("element => element === document.activeElement"):
+            break
+    keyboard.press("Enter")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your device is connected")
+
+
+def test_the_enter_key_on_a_permission_allows_nothing(visitor, bob, television):
+    device_confirm(visitor, bob, television)
+    visitor.page.locator("[name=scopes][value=profile]").focus()
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("You refused")
+
+
+def test_a_device_is_connected_without_scripts(scriptless, bob, television):
+    scriptless.page.goto(in_browser(scriptless, television.device_authorization().verification_uri_complete))
+    scriptless.type_password("bob", bob.password)
+    scriptless.page.get_by_role("button", name="Continue").click()
+    scriptless.page.locator("[name=scopes][value=email]").set_checked(False)
+    scriptless.press("allow", "yes")
+    expect(scriptless.page.get_by_role("heading", level=1)).to_have_text("Your device is connected")
+    assert Grant.objects.get().scopes == ["openid", "profile", "offline_access"]
+
+
+def test_what_is_wrong_with_a_code_has_the_focus(visitor, bob):
+    device_refused(visitor, bob)
+    expect(visitor.page.get_by_role("alert")).to_be_focused()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("This code is unknown or has expired.")
+    expect(visitor.page.locator("[name=user_code]")).to_have_attribute("aria-invalid", "true")
 
 
 def test_nobody_can_frame_a_page(visitor, app):
