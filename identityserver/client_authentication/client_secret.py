@@ -72,15 +72,11 @@ def is_secret_of(secrets: Iterable[Secret], presented: str) -> bool:
     quick_first = sorted(secrets, key=lambda secret: secret.kind == Secret.Kind.IMPORTED)
     for secret in quick_first:  # no generator: reports of exceptions would show what its frame holds
         if secret.matches(presented):
-            _used(secret, presented)
+            if secret.kind == Secret.Kind.IMPORTED:
+                _replace_slow_hash(secret, presented)
+            note_use(secret)
             return True
     return False
-
-
-def _used(secret: Secret, presented: str) -> None:
-    if secret.kind == Secret.Kind.IMPORTED:
-        _replace_slow_hash(secret, presented)
-    note_use(secret)
 
 
 def note_use(secret: Secret) -> None:
