@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -33,10 +33,10 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The keys as they were when they were read, the deleted ones too."""
+    """The keys as they were at ``read_at`` (``time.monotonic()``), the deleted ones too."""
 
     keys: tuple[SigningKey, ...]
-    read_at: float = field(default_factory=time.monotonic)
+    read_at: float
 
     def signing_key(self, algorithm: str) -> SigningKey | None:
         """The oldest key that may sign with ``algorithm`` now.
@@ -146,11 +146,11 @@ def signer(algorithm: str, lifetime: int = 0) -> jose.Signer:
 
 
 def _read() -> KeyRing:
-    rows = list(SigningKey.objects.all())
+    read_at, rows = time.monotonic(), list(SigningKey.objects.all())
     due = rotation.due(rows)
     for algorithm in due:
         _announce(Algorithm(algorithm), rows)
-    return KeyRing(tuple(SigningKey.objects.all() if due else rows))
+    return KeyRing(tuple(SigningKey.objects.all() if due else rows), read_at)
 
 
 def _announce(algorithm: Algorithm, rows: Iterable[SigningKey]) -> None:

@@ -393,6 +393,69 @@ class TestRevoke:
 
 
 @pytest.mark.django_db(transaction=True)
+class TestMemories:
+    """Nodes remember the ring and others the key set, each for as long as they may: still nobody is surprised."""
+
+    @pytest.fixture
+    def time_passes(self, clock, monkeypatch):
+        """Move the clock on, and with it the one by which memories grow old."""
+        monkeypatch.setattr(caching.time, "monotonic", lambda: clock.now().timestamp())
+
+        def forward(**duration):
+            clock.forward(**duration)
+
+        return forward
+
+    @pytest.fixture
+    def surprises(self, one_algorithm, time_passes, clock, client):
+        """Have a client get tokens every five seconds for a while, and verify them by the key set that it keeps."""
+        machine = RelyingParty(allowed_grant_types=["client_credentials"])
+
+        def verified() -> tuple[list[str], int]:
+            surprising, seen, known, until = [], set(), [], clock.now()
+            for _ in range(80):
+                if clock.now() >= until:
+                    response = client.get("/.well-known/openid-configuration/jwks")
+                    known = [key["kid"] for key in response.json()["keys"]]
+                    until = clock.now() + timedelta(seconds=int(response["Cache-Control"].rpartition("=")[2]))
+                kid = header_of(machine.client_credentials().succeeds().access_token)["kid"]
+                seen.add(kid)
+                surprising += [kid] * (kid not in known)
+                time_passes(seconds=5)
+            return surprising, len(seen)
+
+        return verified
+
+    def test_when_the_next_key_takes_over_in_its_time(self, surprises, clock, time_passes):
+        key_ring()
+        time_passes(days=80)
+        key_ring()
+        time_passes(days=10, minutes=-3)
+        assert surprises() == ([], 2)
+
+    def test_when_it_does_by_command(self, surprises):
+        key_ring()
+        rotation.rotate(Algorithm.ES256, soon=True)
+        assert surprises() == ([], 2)
+
+    def test_with_the_shortest_announcement_that_the_checks_take(self, surprises, settings, clock, time_passes):
+        periods = {"key_announcement": timedelta(seconds=75), "key_signing_period": timedelta(seconds=150)}
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, **periods}
+        assert surprises() == ([], 3)
+
+    def test_a_node_that_remembers_a_revoked_key_forgets_it_in_ten_seconds(
+        self, clock, time_passes, alice, relying_party
+    ):
+        client = relying_party()
+        token = client.redeem(alice.browser.authorize(client).code).succeeds().access_token
+        key_ring()
+        # As another process does it, of which this one hears nothing.
+        SigningKey.objects.filter(kid=header_of(token)["kid"]).update(revoked_at=clock.now(), private_jwk="")
+        time_passes(seconds=10)
+        assert client.userinfo(token).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
 class TestManyNodes:
     """On both databases: whoever does it, it is done once."""
 
