@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 
@@ -66,23 +67,33 @@ def measure(rows: int, seconds: int, batch: int | None) -> None:
         finished(start_load(*loaded, 5))
         before = finished(start_load(*loaded, seconds))
         during_load = start_load(*loaded, 0)
-        total, deleted, slowest = timed_clean_up(batch or BATCH)
+        total, cpu, deleted, slowest = timed_clean_up(batch or BATCH)
         during = finished(during_load, stop=True)
         after = finished(start_load(*loaded, seconds))
-    report(total, deleted, slowest, before, during, after)
+    report(total, cpu, deleted, slowest, before, during, after)
     two_nodes(rows // 5)
 
 
-def timed_clean_up(batch: int) -> tuple[float, int, list[tuple[float, str]]]:
-    """Seconds, rows deleted, and the times of the slowest statement of each kind, in milliseconds."""
+def timed_clean_up(batch: int) -> tuple[float, float, int, list[tuple[float, str]]]:
+    """Seconds, those of CPU, rows deleted, and the times of the slowest statement of each kind, in milliseconds."""
     from identityserver.clean_up import clean_up
 
-    deleted, begun = 0, time.perf_counter()
+    deleted, begun, cpu = 0, time.perf_counter(), cpu_seconds()
     with slowest_statement() as slowest:
         for cleaned in clean_up(batch=batch):
             deleted += cleaned.count
             print(f"  {cleaned.name}: {cleaned.count:,}", flush=True)
-    return time.perf_counter() - begun, deleted, sorted(slowest, reverse=True)
+    return time.perf_counter() - begun, cpu_seconds() - cpu, deleted, sorted(slowest, reverse=True)
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of PostgreSQL's that works for it."""
+    from django.db import connection
+
+    connection.ensure_connection()
+    stat = Path(f"/proc/{connection.connection.info.backend_pid}/stat").read_text()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -118,10 +129,11 @@ def slowest_statement() -> Iterator[list[tuple[float, str]]]:
         times += [(milliseconds, what) for what, milliseconds in longest.items()]
 
 
-def report(total, deleted, slowest, before, during, after) -> None:
+def report(total, cpu, deleted, slowest, before, during, after) -> None:
     """The figures, and whether they are those promised."""
     quiet = statistics.median([before["median"], after["median"]])
     print(f"clean-up: {deleted:,} rows and what hangs off them in {total:.1f} s (promised: 60 s for a million)")
+    print(f"  of which {cpu:.1f} s of CPU, its own and PostgreSQL's; load average {os.getloadavg()[0]:.1f}")
     for milliseconds, what in slowest[:4]:
         print(f"slowest statements (promised: < 100 ms): {milliseconds:6.1f} ms {what}")
     for name, figures in (("before", before), ("during", during), ("after", after)):

@@ -6,6 +6,7 @@ whichever worker answers next. Meanwhile the next key takes over in its time, by
 """
 
 import argparse
+import http.client
 import json
 import threading
 import time
@@ -37,7 +38,12 @@ class Tally:
     requests: int = 0
     kids: Counter[str] = field(default_factory=Counter)
     unfamiliar: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+
+
+class Unanswered(Exception):
+    """The machine was too busy, which says nothing about keys."""
 
 
 class KeySet:
@@ -141,14 +147,19 @@ def phase(name: str, port: int, relying_party: KeySet, tokens: list[dict[str, st
         time.sleep(max(0.0, begun + number / RATE - time.monotonic()))
         try:
             exchange(port, relying_party, tokens[number % len(tokens)], tally)
-        except (OSError, KeyError, ValueError, AssertionError, JWException) as error:
+        except Unanswered as error:
+            tally.unanswered[str(error)] += 1
+        except (OSError, http.client.HTTPException) as error:
+            tally.unanswered[type(error).__name__] += 1
+        except (KeyError, ValueError, AssertionError, JWException) as error:
             tally.failures.append(f"{time.monotonic() - begun:.1f} s: {error!r}")
 
     with ThreadPoolExecutor(24) as pool:
         list(pool.map(one, range(RATE * seconds)))
     rate = tally.requests / (time.monotonic() - begun)
-    print(f"{name}: {tally.requests} exchanges, {rate:.0f} a second, {len(tally.failures)} failures")
-    print(f"  keys: {dict(tally.kids)}; unfamiliar at first sight: {tally.unfamiliar}", flush=True)
+    print(f"{name}: {tally.requests} exchanges, {rate:.0f} a second, {len(tally.failures)} verification failures")
+    print(f"  keys: {dict(tally.kids)}; unfamiliar at first sight: {tally.unfamiliar}")
+    print(f"  not answered, for want of time: {dict(tally.unanswered)}", flush=True)
     for failure in tally.failures[:5]:
         print(f"  {failure}")
 
@@ -157,11 +168,15 @@ def exchange(port: int, relying_party: KeySet, form: dict[str, str], tally: Tall
     """Get tokens, verify them here, and have another worker verify the access token."""
     tally.requests += 1
     status, members = site.post(port, "/connect/token", **form)
+    if status == 503:
+        raise Unanswered("503 from the token endpoint")
     assert status == 200, (status, members)
     relying_party.verified(str(members["access_token"]), tally)
     relying_party.verified(str(members["id_token"]), tally)
     headers = {"Authorization": f"Bearer {members['access_token']}"}
     status, _, body = site.request(port, "GET", "/connect/userinfo", headers=headers)
+    if status == 503:
+        raise Unanswered("503 from userinfo")
     assert status == 200, (status, body)
 
 
