@@ -30,10 +30,11 @@ from tests.attacks.target import (
 
 AUTHORIZE, RESUME = "/connect/authorize", "/connect/authorize/resume"
 TOKEN, USERINFO, END_SESSION = "/connect/token", "/connect/userinfo", "/connect/endsession"
+INTROSPECT, REVOKE = "/connect/introspect", "/connect/revocation"
 DISCOVERY = "/.well-known/openid-configuration"
 DOCUMENTS = (DISCOVERY, f"{DISCOVERY}/jwks", "/.well-known/oauth-authorization-server")
 PAGES = ("/account/login", "/account/consent", "/account/logout", "/account/signed-out")
-FOR_MACHINES = (TOKEN, USERINFO, *DOCUMENTS)
+FOR_MACHINES = (TOKEN, USERINFO, INTROSPECT, REVOKE, *DOCUMENTS)
 FOR_BROWSERS = (AUTHORIZE, RESUME, END_SESSION, *PAGES)
 
 EMOJI = "%F0%9F%A6%8A"
@@ -99,6 +100,16 @@ class TestBrokenParameters:
             for response in (
                 target.send_form(TOKEN, f"{good}&{extra}".encode("latin-1"), HTTP_AUTHORIZATION=BASIC),
                 target.send_form(TOKEN, good, query=extra, HTTP_AUTHORIZATION=BASIC),
+            ):
+                with target.attacked_with(name):
+                    is_refused_as_json(response, "invalid_request")
+
+    @pytest.mark.parametrize("path", [INTROSPECT, REVOKE])
+    def test_about_a_token(self, target: Target, path: str) -> None:
+        for name, extra in BROKEN.items():
+            for response in (
+                target.send_form(path, f"token=a&{extra}".encode("latin-1"), HTTP_AUTHORIZATION=BASIC),
+                target.send_form(path, "token=a", query=extra, HTTP_AUTHORIZATION=BASIC),
             ):
                 with target.attacked_with(name):
                     is_refused_as_json(response, "invalid_request")
@@ -278,7 +289,7 @@ class TestMediaTypes:
         body = json.dumps({"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": SECRET})
         for content_type in self.WRONG:
             with target.attacked_with(content_type):
-                for path in (TOKEN, USERINFO):
+                for path in (TOKEN, USERINFO, INTROSPECT, REVOKE):
                     response = target.send("POST", path, body=body, content_type=content_type, HTTP_AUTHORIZATION=BASIC)
                     is_refused_as_json(response)
                 for path in (AUTHORIZE, END_SESSION):
@@ -287,7 +298,7 @@ class TestMediaTypes:
                     is_our_page(response)
 
     def test_too_large(self, target: Target) -> None:
-        for path in (TOKEN, USERINFO, AUTHORIZE, END_SESSION, *PAGES):
+        for path in (TOKEN, USERINFO, INTROSPECT, REVOKE, AUTHORIZE, END_SESSION, *PAGES):
             response = target.send_form(path, b"x=" + b"a" * 3_000_000)
             with target.attacked_with(path):
                 assert response.status_code == (405 if path == "/account/signed-out" else 413)
@@ -630,3 +641,39 @@ class TestDocuments:
             with target.attacked_with(value):
                 assert response.status_code == (304 if value == "*" else 200)
                 assert value == "*" or json.loads(response.content)
+
+
+class TestHostileTokens:
+    """RFC 7662 §2.2, RFC 7009 §2.2: whatever is sent as token is inactive, and no error to revoke."""
+
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "%20",
+            "..",
+            "a.b",
+            "e30.e30.e30",
+            "a." * 20_000,
+            "a" * 50_000,
+            "a" * 43,
+            "=" * 43,
+            EMOJI * 43,
+            "%22" * 43,
+            "undefined",
+            "%27%20OR%201=1%20--",
+            f"{'A' * 43}.{'A' * 43}.{'A' * 86}",
+        ],
+        ids=lambda token: token[:20],
+    )
+    def test_is_nobody_s(self, target: Target, token: str) -> None:
+        for hint in ("", "access_token", "refresh_token", "x", EMOJI, "a" * 2000):
+            form = f"token={token}&token_type_hint={hint}"
+            told = target.send_form(INTROSPECT, form, HTTP_AUTHORIZATION=BASIC)
+            assert (told.status_code, told.json()) == (200, {"active": False})
+            done = target.send_form(REVOKE, form, HTTP_AUTHORIZATION=BASIC)
+            assert (done.status_code, done.content) == (200, b"")
+
+    def test_too_long_for_any_token(self, target: Target) -> None:
+        for path in (INTROSPECT, REVOKE):
+            response = target.send_form(path, f"token={'a' * 50_001}", HTTP_AUTHORIZATION=BASIC)
+            is_refused_as_json(response, "invalid_request")
