@@ -5,6 +5,7 @@ The methods that send the secret itself are in ``test_token_endpoint.py``.
 
 import json
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -19,8 +20,9 @@ from identityserver.client_authentication import client_secret
 from identityserver.clients import find_client
 from identityserver.models import ApiScope, Client, ClientSecret, Event, UsedIdentifier
 from identityserver.testing.assertions import ASSERTION_TYPE, assertion_claims, authenticated, signed
+from identityserver.testing.relying_party import FORM
 from identityserver.vocabulary import Algorithm, MacAlgorithm
-from tests.speaking import ISSUER, basic_header, stored_rows, token_request, without_reference
+from tests.speaking import ISSUER, basic_header, stored_rows, token_request, url_of, without_reference
 
 pytestmark = pytest.mark.django_db
 
@@ -327,6 +329,27 @@ class TestAudience:
     def test_names_of_this_server(self, machine, audience):
         ask_with(machine().assertion(aud=audience)).succeeds()
 
+    @pytest.mark.parametrize("endpoint", ["revocation", "introspection"])
+    def test_an_endpoint_is_named_where_it_is_called_and_nowhere_else(self, machine, endpoint):
+        client = machine()
+        for audience, is_good in [
+            (ISSUER, True),
+            (TOKEN_ENDPOINT, True),
+            (f"{ISSUER}{url_of(endpoint)}", True),
+            (f"{ISSUER}{url_of('userinfo')}", False),
+        ]:
+            said = {"client_assertion": client.assertion(aud=audience), "client_assertion_type": ASSERTION_TYPE}
+            answer = client.http.post(url_of(endpoint), urlencode({**said, "token": "x"}), content_type=FORM)
+            assert (answer.status_code == 200) == is_good
+        ask_with(client.assertion(aud=f"{ISSUER}{url_of(endpoint)}")).fails_with("invalid_client")
+
+    def test_an_assertion_of_one_endpoint_is_no_other_s(self, machine):
+        client = machine()
+        said = {"client_assertion": client.assertion(), "client_assertion_type": ASSERTION_TYPE}
+        ask_with(said["client_assertion"]).succeeds()
+        answer = client.http.post(url_of("revocation"), urlencode({**said, "token": "x"}), content_type=FORM)
+        assert answer.json()["error"] == "invalid_client"
+
     def test_the_host_header_is_none(self, settings, machine):
         """Whoever sends the request chooses it."""
         settings.ALLOWED_HOSTS = ["*"]
@@ -581,6 +604,13 @@ class TestRegistration:
 
 class TestDiscovery:
     """RFC 8414 §2."""
+
+    @pytest.mark.parametrize("endpoint", ["revocation", "introspection"])
+    def test_so_it_does_for_the_other_endpoints(self, client, signing_keys, endpoint):
+        document = client.get("/.well-known/openid-configuration").json()
+        assert "private_key_jwt" in document[f"{endpoint}_endpoint_auth_methods_supported"]
+        algorithms = document["token_endpoint_auth_signing_alg_values_supported"]
+        assert document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] == algorithms
 
     def test_it_lists_the_methods_and_their_algorithms(self, client, signing_keys):
         document = client.get("/.well-known/openid-configuration").json()
