@@ -149,6 +149,9 @@ class Reversing:
     def unwrap(self, envelope, context):
         return envelope.removeprefix(f"kms:{context}:")[::-1].encode()
 
+    def is_current(self, envelope):
+        return envelope.startswith("kms:")
+
 
 class TestUndecryptable:
     """A key that cannot be opened: 503, a finding of the checks, and never a new key in its place."""

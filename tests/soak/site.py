@@ -60,9 +60,11 @@ def manage(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def request(port: int, method: str, path: str, **given: object) -> tuple[int, dict[str, str], bytes]:
+def request(
+    port: int, method: str, path: str, *, patience: int = 10, **given: object
+) -> tuple[int, dict[str, str], bytes]:
     """One request over a connection of its own, so that any worker may get it: status, headers and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
     try:
         connection.request(method, path, **given)  # type: ignore[arg-type]  # body and headers
         response = connection.getresponse()
