@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from django.contrib.auth.hashers import make_password
 from django.db import connections
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
 from identityserver import jose
-from identityserver.models import Event, UsedIdentifier
+from identityserver.models import ClientSecret, Event, UsedIdentifier
 from identityserver.testing.assertions import ASSERTION_TYPE, assertion_claims, authenticated, encoded, signed
 from identityserver.vocabulary import Algorithm
 from tests.speaking import token_request
@@ -341,6 +342,19 @@ class TestRaces:
             assertion = client.assertion()
             answers = parallel(8, lambda assertion=assertion: ask_with(assertion))
             assert Counter(answer.status for answer in answers) == {200: 1, 401: 7}
+
+    def test_a_slow_hash_that_many_use_at_once(self, machine):
+        """Each of them is right, whoever replaces it."""
+        client = machine("client_secret_post")
+        client.row.secrets.all().delete()
+        client.secret = "imported"
+        for _ in range(ROUNDS):
+            row = ClientSecret.imported(client.row, make_password(client.secret))
+            answers = parallel(8, client.client_credentials)
+            assert {answer.status for answer in answers} == {200}
+            row.refresh_from_db()
+            assert row.kind == "typed"
+            row.delete()
 
     def test_different_ones_do_not_disturb_each_other(self, machine):
         client = machine()
