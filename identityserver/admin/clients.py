@@ -19,6 +19,7 @@ from identityserver.admin.client_form import ClientForm, form_field_options
 from identityserver.admin.fields import StorableJSONField
 from identityserver.admin.holders import SecretHolderAdmin, SecretInline
 from identityserver.clients import unusable_because
+from identityserver.grant_types import served_grant_types
 from identityserver.models import Client, ClientSecret, Consent, Grant, Registration
 from identityserver.models.fields import StringListField
 from identityserver.vocabulary import AuthMethod
@@ -193,6 +194,8 @@ class ClientAdmin(SecretHolderAdmin):
             return self._lacks_secret(client)
         if problem := unusable_because(client):
             return problem
+        if served_grant_types().keys().isdisjoint(client.allowed_grant_types):
+            return _("The options of this site serve none of its grant types.")
         return "" if client.has_scopes else _("It may ask for nothing: choose identity resources or API scopes.")
 
     def _can_search_groups(self) -> bool:

@@ -166,6 +166,13 @@ class TestWhatIsServed:
         shop.row.refresh_from_db()
         assert (shop.row.name, set(shop.row.allowed_grant_types)) == ("Store", {VOUCHER, "refresh_token"})
 
+    def test_and_says_so_of_a_client_left_with_none(self, settings, admin_client, relying_party, api, turned_on):
+        client = relying_party(scopes="notes.read", allowed_grant_types=[VOUCHER], redirect_uris=[])
+        page = f"/admin/identityserver/client/{client.row.pk}/change/"
+        assert "serve none of its grant types" not in admin_client.get(page).content.decode()
+        served(settings)
+        assert "serve none of its grant types" in admin_client.get(page).content.decode()
+
     def test_the_grants_of_each_are_found_in_the_admin(self, settings, admin_client, turned_on):
         page = admin_client.get("/admin/identityserver/grant/").content.decode()
         assert VOUCHER.replace("/", "%2F").replace(":", "%3A") in page
