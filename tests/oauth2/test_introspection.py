@@ -11,7 +11,16 @@ from django.test.utils import CaptureQueriesContext
 
 from identityserver import digests, jose
 from identityserver.client_authentication import client_secret
-from identityserver.models import ApiResource, ApiScope, ApiSecret, Event, Grant, RefreshToken, UserSession
+from identityserver.models import (
+    ApiResource,
+    ApiScope,
+    ApiSecret,
+    Event,
+    Grant,
+    ReferenceToken,
+    RefreshToken,
+    UserSession,
+)
 from identityserver.testing.relying_party import FORM, basic
 from identityserver.tokens.keys import key_ring
 from tests.speaking import ISSUER, AskingApi, basic_header, failing_database, header_of, url_of, without_reference
@@ -149,6 +158,17 @@ class TestAnApi:
         machine = relying_party(scopes="payment", allowed_grant_types=["client_credentials"], access_token_type=kind)
         token = machine.client_credentials(scope="payment:7").succeeds().access_token
         assert asking.introspect(token).json()["scope"] == "payment:7"
+
+    def test_learns_to_which_key_a_token_is_bound_and_who_acts(self, alice, relying_party, asking):
+        """RFC 9449 §6.2, RFC 8705 §3.2, RFC 8693 §4.1: the API has the key proved."""
+        app = relying_party(scopes="openid notes.read", access_token_type="reference")
+        token = app.redeem(alice.browser.authorize(app).code).access_token
+        row, act = ReferenceToken.objects.get(), {"sub": "a service"}
+        for confirmation, token_type in (({"jkt": "x"}, "DPoP"), ({"x5t#S256": "x"}, "Bearer")):
+            row.claims = {**row.claims, "cnf": confirmation, "act": act}
+            row.save()
+            members = asking.introspect(token).json()
+            assert (members["cnf"], members["token_type"], members["act"]) == (confirmation, token_type, act)
 
     def test_is_told_nothing_of_a_token_for_another(self, alice, relying_party, asking, kind):
         other = ApiResource.objects.create(name="other")
