@@ -41,7 +41,16 @@ def set_up(**options: object) -> int:
 def provider(port: int, *, workers: int) -> Iterator[None]:
     """The provider with so many worker processes, entered once it listens."""
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", str(workers), "--log-level", "error", "--no-ws", "example_project.wsgi:application"]
+    command += [
+        "--workers",
+        str(workers),
+        "--blocking-threads",
+        "1",
+        "--log-level",
+        "error",
+        "--no-ws",
+        "example_project.wsgi:application",
+    ]
     process = subprocess.Popen(command)
     try:
         _wait_for(port)
