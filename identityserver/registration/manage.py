@@ -7,13 +7,15 @@ from django.db import router, transaction
 
 from identityserver import signals
 from identityserver.errors import InvalidClientMetadata, InvalidToken
-from identityserver.models import Client, Registration
+from identityserver.models import AuthorizationCode, Client, Consent, Grant, ReferenceToken, RefreshToken, Registration
 from identityserver.registration.create import client_information
 from identityserver.registration.drafts import FIELDS, read_draft
 from identityserver.registration.secrets import next_secret
 
 #: What only the server says (RFC 7592 §2.2).
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+
+_OF_GRANTS = {AuthorizationCode, RefreshToken, ReferenceToken}
 
 
 def find_registration(client_id: str, presented: str) -> Registration:
@@ -71,8 +73,23 @@ def delete_registration(registration: Registration) -> None:
         if not Registration.objects.end(registration):
             raise _gone()
         locked = Client.objects.select_for_update().get(pk=client.pk)  # nobody may add a grant now
+        _delete_grants(locked)
         locked.delete()
     signals.registration_deleted.send(sender=Client, client_id=client.client_id, name=client.name)
+
+
+def _delete_grants(client: Client) -> None:
+    """One statement for each kind of row, however many there are: a cascade would read them all first.
+
+    Where a model of the site hangs off grants, the grants themselves are left to the cascade, which asks it.
+    """
+    for kind in (AuthorizationCode, RefreshToken):
+        kind.objects.filter(grant__client=client).delete()
+    for owned in (ReferenceToken, Consent):
+        owned.objects.filter(client=client).delete()
+    if {relation.related_model for relation in Grant._meta.related_objects} <= _OF_GRANTS:
+        grants = Grant.objects.filter(client=client)
+        grants._raw_delete(grants.db)
 
 
 def _check_own(client: Client, metadata: Mapping[str, Any]) -> None:
