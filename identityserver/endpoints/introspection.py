@@ -23,6 +23,9 @@ from identityserver.web.headers import no_store
 
 _JWT = "application/token-introspection+jwt"
 
+#: For how long a signed response may be verified, which it is at once.
+_SECONDS_OF_USE = 300
+
 
 class IntrospectionEndpoint(ClientEndpoint):
     """Whether a token is good, for APIs and for the client that has it.
@@ -97,7 +100,8 @@ def _response(request: HttpRequest, told: Mapping[str, Any], caller: str, algori
         "iat": int(timezone.now().timestamp()),
         "token_introspection": dict(told),
     }
-    response = HttpResponse(signer(algorithm).sign(claims, typ=TokenType.INTROSPECTION), content_type=_JWT)
+    token = signer(algorithm, _SECONDS_OF_USE).sign(claims, typ=TokenType.INTROSPECTION)
+    response = HttpResponse(token, content_type=_JWT)
     no_store(response)
     return response
 
