@@ -73,6 +73,7 @@ def _compare(stack: ExitStack, place: Place, asked: argparse.Namespace) -> None:
     )
     print(f"\n{report.tables(run)}\n")
     print("\n".join(f"Missed: {line}" for line in report.missed(run)) or "Every target is met.")
+    print(f"Other programs used {report.foreign(run):.0%} of the two cores meanwhile.")
     if asked.write:
         _PAGE.write_text(report.page(run))
 

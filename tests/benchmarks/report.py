@@ -13,6 +13,9 @@ from tests.benchmarks.operations import Operation
 #: Nothing under this is a difference: so far the same cell lies apart from one run to the next.
 NOISE = 1.3
 
+#: The share of the cores that other programs may use before the figures are of them.
+QUIET = 0.1
+
 Row = Sequence[str]
 
 
@@ -58,7 +61,7 @@ def tables(run: Run) -> str:
 
 
 _STATEMENTS = """Each is a round trip. After the plus sign: those that begin and end transactions."""
-_BUSY = """Below 90 % it waited for the database, above all for commits; then compare the CPU, not the rates."""
+_BUSY = """Well below 100 % it waited for commits or for other programs; then compare the CPU, not the rates."""
 
 
 def ratios(run: Run) -> str:
@@ -81,6 +84,11 @@ def missed(run: Run) -> list[str]:
     return found
 
 
+def foreign(run: Run) -> float:
+    """The share of both cores that other programs used."""
+    return _median(run, "foreign")
+
+
 def page(run: Run) -> str:
     """``docs/reference/performance.md``."""
     introduction = _INTRODUCTION.format(
@@ -94,8 +102,9 @@ def page(run: Run) -> str:
         postgresql=run.postgresql,
         commit=f"{run.commit_microseconds:,.0f}",
         others=f"{_median(run, 'others'):.0%}",
-        load=f"{_median(run, 'load'):.0%}",
-        foreign=f"{_median(run, 'foreign'):.0%}",
+        load=f"{max(cell.median('load') for cell in run.cells.values()):.0%}",
+        foreign=f"{foreign(run):.0%}",
+        disturbed=_DISTURBED if foreign(run) > QUIET else "",
         noise=NOISE,
         peers="\n".join(f"- **{run.titles[name]}**: {version}" for name, version in run.versions.items()),
         missing="".join(f"\n- {title} took no part: {reason}" for title, reason in run.missing.items()),
@@ -183,19 +192,26 @@ What this provider does in a second on one core, beside others and beside the fl
 that does for each operation only what cannot be avoided. Peers took turns within one run, so only **ratios** are worth
 quoting: the absolute figures are this machine's on that day, {day}.
 
-- Provider: pinned to one core, {workers} of {threads} for each Python peer. Load: 16 keep-alive connections over
-  loopback, each with a person of its own; with PostgreSQL on another core.
+- Machine: {machine}.
+- Provider: pinned to one core; {workers} of {threads} for each Python peer, so that others work while one waits for
+  a commit.
+- Load: 16 keep-alive connections over loopback, each with a person of its own, on another core with PostgreSQL. That
+  core was {others} busy; the load generator alone never used more than {load} of it.
 - PostgreSQL {postgresql} with `fsync`, `synchronous_commit` and `full_page_writes` on; a commit took {commit} µs here.
 - {rounds} rounds of {seconds} s for each operation and peer; medians. Nothing under {noise}× is a difference.
-- Machine: {machine}. The other core was {others} busy, the load generator {load} of it; other programs used {foreign}
-  of the two cores meanwhile.
+- Other programs used {foreign} of the two cores meanwhile.{disturbed}
+
 {peers}{missing}
 
 Repeat it with `python -m tests.benchmarks`: see [how to run the tests](../how-to/run-the-tests.md).
 
 The ratios are those of "{ours}": its rate as a multiple of the other's, and in brackets the same by CPU a request,
-which is what the rates come to where commits do not make the core wait.
+which is what the rates come to where neither commits nor other programs make the core wait. The floor's ratio is our
+share of its rate. Behind them stands what this project aims at.
 """
+
+_DISTURBED = """ **That is too much for a verdict**: the figures show orders of magnitude,
+  and those for CPU are worth more than the rates."""
 
 _REMARKS = """## What to make of it
 

@@ -54,7 +54,7 @@ def _environment(url: str) -> dict[str, str]:
 
 
 def _version() -> str:
-    return f"this commit, Django {version('Django')}, granian {version('granian')}"
+    return f"version {version('django-identityserver')}, Django {version('Django')}, granian {version('granian')}"
 
 
 def _front_is_missing() -> str:
