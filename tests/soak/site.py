@@ -3,12 +3,13 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlencode
 
 import django
@@ -51,16 +52,17 @@ def provider(port: int, *, workers: int) -> Iterator[None]:
         "--no-ws",
         "example_project.wsgi:application",
     ]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, start_new_session=True)
     try:
         _wait_for(port)
         yield
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        with suppress(ProcessLookupError):  # a worker that hangs, too
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def manage(*arguments: str) -> subprocess.Popen[str]:
