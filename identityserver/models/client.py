@@ -267,11 +267,7 @@ class Client(models.Model):
             problems["response_types"] = _("Unknown response type: %s") % ", ".join(sorted(unknown))
         if self.subject_type == SubjectType.PAIRWISE and not self.sector:
             problems["sector_identifier_uri"] = _("Pairwise subjects need it unless all redirect URIs have one host.")
-        if not isinstance(self.claims, dict):
-            problems["claims"] = _("Enter a JSON object.")
-        if not _is_translations(self.translations):
-            problems["translations"] = _("Enter a JSON object of field, language and text.")
-        problems.update({**_key_problems(self), **_grant_type_problems(self)})
+        problems.update({**_key_problems(self), **_grant_type_problems(self), **_json_problems(self)})
         if problems:
             raise ValidationError(problems)
 
@@ -475,6 +471,15 @@ def _grant_type_problems(client: Client) -> dict[str, Any]:
 def _is_native(uri: str) -> bool:
     parts = uris.parse(uri)
     return parts is None or parts.scheme not in {"http", "https"} or uris.is_loopback(parts.hostname)
+
+
+def _json_problems(client: Client) -> dict[str, Any]:
+    problems: dict[str, Any] = {}
+    if not isinstance(client.claims, dict):
+        problems["claims"] = _("Enter a JSON object.")
+    if not _is_translations(client.translations):
+        problems["translations"] = _("Enter a JSON object of field, language and text.")
+    return problems
 
 
 def _is_translations(value: Any) -> bool:
