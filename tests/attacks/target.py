@@ -113,7 +113,7 @@ def is_our_page(response: HttpResponse) -> None:
 def stays_with_us(response: HttpResponse) -> None:
     """Assert that a person sees a page of ours, or is sent to one."""
     if response.status_code == 303:
-        assert response["Location"].startswith(("/account/", "/connect/authorize/resume"))
+        assert response["Location"].startswith(("/account/", "/connect/authorize/resume", "/device"))
     else:
         is_our_page(response)
 

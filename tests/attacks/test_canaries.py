@@ -144,6 +144,7 @@ def journey(
     browser.authorize(app, prompt="login").sign_in("canary", PASSWORD).allow()
     canaries.plant("unused code", browser.authorize(app).allow().code)
     _with_reference_tokens(canaries, browser, opaque, notes)
+    _with_a_device(canaries, browser, television)
     browser.open(f"/connect/endsession?{urlencode({'id_token_hint': 'x' + tokens.members['id_token']})}")
     return browser
 
@@ -163,6 +164,21 @@ def _with_reference_tokens(canaries: Canaries, browser: Browser, opaque: Relying
     canaries.plant("access token", opaque.refresh(tokens.refresh_token).succeeds().access_token)
     for token in (tokens.access_token, GARBAGE_TOKEN):
         assert opaque.revoke(token).status_code == 200
+
+
+def _with_a_device(canaries: Canaries, browser: Browser, television: RelyingParty) -> None:
+    """One that waits, one that is refused, and one that uses its code twice. User codes are too short to plant."""
+    asked = [television.device_authorization().succeeds() for _ in range(3)]
+    for found in asked:
+        television.poll(canaries.plant("device code", found.device_code)).fails_with("authorization_pending")
+    television.poll(asked[0].device_code).fails_with("slow_down")
+    browser.enter_user_code(asked[1].user_code).deny()
+    television.poll(asked[1].device_code).fails_with("access_denied")
+    browser.enter_user_code(asked[2].user_code).allow()
+    tokens = television.poll(asked[2].device_code).succeeds()
+    for name in ("access_token", "refresh_token", "id_token"):
+        canaries.plant(f"device {name}", tokens.members[name])
+    television.poll(asked[2].device_code).fails_with("invalid_grant")
 
 
 def _plant_cookies(canaries: Canaries, browser: Browser, prefix: str = "") -> None:

@@ -30,11 +30,20 @@ from tests.attacks.target import (
 
 AUTHORIZE, RESUME = "/connect/authorize", "/connect/authorize/resume"
 TOKEN, USERINFO, END_SESSION = "/connect/token", "/connect/userinfo", "/connect/endsession"
+DEVICE_AUTHORIZATION = "/connect/deviceauthorization"
 INTROSPECT, REVOKE = "/connect/introspect", "/connect/revocation"
 DISCOVERY = "/.well-known/openid-configuration"
 DOCUMENTS = (DISCOVERY, f"{DISCOVERY}/jwks", "/.well-known/oauth-authorization-server")
-PAGES = ("/account/login", "/account/consent", "/account/logout", "/account/signed-out")
-FOR_MACHINES = (TOKEN, USERINFO, INTROSPECT, REVOKE, *DOCUMENTS)
+PAGES = (
+    "/account/login",
+    "/account/consent",
+    "/account/logout",
+    "/account/signed-out",
+    "/device",
+    "/device/confirm",
+    "/device/done",
+)
+FOR_MACHINES = (TOKEN, USERINFO, INTROSPECT, REVOKE, DEVICE_AUTHORIZATION, *DOCUMENTS)
 FOR_BROWSERS = (AUTHORIZE, RESUME, END_SESSION, *PAGES)
 
 EMOJI = "%F0%9F%A6%8A"
@@ -301,7 +310,7 @@ class TestMediaTypes:
         for path in (TOKEN, USERINFO, INTROSPECT, REVOKE, AUTHORIZE, END_SESSION, *PAGES):
             response = target.send_form(path, b"x=" + b"a" * 3_000_000)
             with target.attacked_with(path):
-                assert response.status_code == (405 if path == "/account/signed-out" else 413)
+                assert response.status_code == (405 if path in {"/account/signed-out", "/device/done"} else 413)
                 (is_refused_as_json if path in FOR_MACHINES else is_our_page)(response)
 
     UNREADABLE = (
