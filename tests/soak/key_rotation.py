@@ -93,7 +93,7 @@ def main() -> None:
         phase("rotated by command", port, relying_party, tokens, seconds)
         retiring = threading.Timer(seconds / 6, lambda: print(retire_all()))
         retiring.start()
-        phase("retired by command, without notice", port, relying_party, tokens, seconds // 3)
+        phase("retired by command, without notice", port, relying_party, tokens, seconds)
         retiring.join()
     show_keys()
 
