@@ -1,6 +1,6 @@
 """Settings that both Django sites share: a project as ``startproject`` makes it, with persistent connections.
 
-The database is configured as ``example_project`` has it, for both sites alike.
+How connections are kept and checked is what ``example_project`` has, for both sites alike.
 """
 
 import os
