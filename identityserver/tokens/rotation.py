@@ -68,7 +68,7 @@ def announce(algorithm: Algorithm, rows: Iterable[SigningKey]) -> None:
     ``rows`` are those that the decision to make one was taken from: who decides on the same rows goes for
     the same place in the sequence, and one gets it.
     """
-    own, now, pair = [key for key in rows if key.algorithm == algorithm], timezone.now(), jose.generate(algorithm)
+    own, now, pair = [key for key in rows if key.algorithm == algorithm], timezone.now(), _new_pair(algorithm)
     activates = max([now, *(key.retires_at for key in own if key.is_kept)])
     key = SigningKey(
         kid=pair.kid,
@@ -83,6 +83,12 @@ def announce(algorithm: Algorithm, rows: Iterable[SigningKey]) -> None:
     )
     SigningKey.objects.bulk_create([key], ignore_conflicts=True)
     logger.info("A %s key is announced, which signs from %s.", algorithm, activates.isoformat())
+
+
+def _new_pair(algorithm: Algorithm) -> jose.NewKey:
+    """A key pair with a kid that no command line takes for an option."""
+    pair = jose.generate(algorithm)
+    return _new_pair(algorithm) if pair.kid.startswith("-") else pair
 
 
 def provide(algorithm: Algorithm) -> None:

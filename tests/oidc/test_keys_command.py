@@ -1,5 +1,6 @@
 """``identityserver_keys``: what whoever runs the site may do to keys (OpenID Connect Core §10.1.1)."""
 
+import dataclasses
 import io
 import json
 from datetime import timedelta
@@ -8,12 +9,13 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
 
-from identityserver import caching, encryption
+from identityserver import caching, encryption, jose
 from identityserver.configuration import rekey
 from identityserver.models import ClientSecret, ServerSecret, SigningKey
 from identityserver.testing import RelyingParty
 from identityserver.tokens import keys
 from identityserver.tokens.keys import key_ring, signer
+from identityserver.vocabulary import Algorithm
 from tests.oidc.test_keys_rotation import published
 from tests.speaking import ISSUER
 
@@ -128,6 +130,15 @@ class TestRetireAndRevoke:
         assert "is revoked" in shown
         caching.forget()
         assert kid not in published()
+
+    def test_no_key_looks_like_an_option(self, one_algorithm, monkeypatch):
+        """One thumbprint in 64 begins with a dash."""
+        drawn = [jose.generate(Algorithm.ES256) for _ in range(2)]
+        drawn[0] = dataclasses.replace(drawn[0], kid=f"-{drawn[0].kid[1:]}")
+        drawn[1] = dataclasses.replace(drawn[1], kid=f"x{drawn[1].kid[1:]}")
+        kid = drawn[1].kid
+        monkeypatch.setattr(jose, "generate", lambda algorithm: drawn.pop(0))
+        assert signer("ES256").kid == kid
 
     @pytest.mark.parametrize("action", ["retire", "revoke"])
     def test_a_key_that_is_not_there_or_not_meant_alone(self, ring, action):
