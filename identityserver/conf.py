@@ -198,6 +198,11 @@ class Options:
         "(identityserver.grant_types.TokenGrant).",
         spec="RFC 6749 §4.5",
     )
+    client_assertion_lifetime: timedelta = option(
+        timedelta(minutes=5),
+        "How far ahead the exp of a client's assertion may be. Some libraries say an hour unless they are told.",
+        spec="RFC 7523 §3, OpenID Connect Core §9",
+    )
     jwt_bearer_assertion_lifetime: timedelta = option(
         timedelta(minutes=5),
         "How far ahead the exp of an assertion of a trusted issuer may be.",

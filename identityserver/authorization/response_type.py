@@ -61,7 +61,7 @@ def read_response_type(client: Client, parameters: Parameters) -> ResponseType:
 
 def _named(value: str) -> ResponseType:
     """The response type of these words, in whatever order (RFC 6749 §3.1.1)."""
-    words = sorted(value.split())
+    words = sorted(value.split(" "))
     found = next((known for known in ResponseType if sorted(known.split()) == words), None)
     if found is None:
         raise UnsupportedResponseType("The response_type is not supported.", parameter="response_type")

@@ -8,10 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from identityserver import jose
+from identityserver.conf import options
 from identityserver.models import UsedIdentifier
-
-#: A client's assertion expires at most so far ahead.
-_LONGEST_LIFE = timedelta(minutes=5)
 
 #: Seconds by which the clock that an assertion comes from may be ahead of ours.
 _CLOCK_SKEW = 10
@@ -78,7 +76,7 @@ class Assertion:
             raise jose.InvalidJws("Its aud is not this server.")
         if not isinstance(self.claims.get("jti"), str) or not self.claims["jti"]:
             raise jose.InvalidJws("It has no jti.")
-        check_time(self.claims, _LONGEST_LIFE)
+        check_time(self.claims, options().client_assertion_lifetime)
         return self._jws
 
     @cached_property

@@ -1,6 +1,6 @@
 """Authlib as a client that signs assertions: client_secret_jwt and private_key_jwt (RFC 7523, OpenID Connect Core §9).
 
-Authlib makes its assertions good for an hour, which is longer than this server takes them: a client says a minute.
+Authlib makes its assertions good for an hour, which is longer than this server takes them unless its options say so.
 """
 
 import json
@@ -136,6 +136,29 @@ class TestClientCredentials:
         session = session_of(party, method(metadata["issuer"], headers=headers_of(party), alg=alg), scope="notes.read")
         for _ in range(3):
             assert session.fetch_token(grant_type="client_credentials")["scope"] == "notes.read"
+
+    @pytest.mark.parametrize("method", [ClientSecretJWT, PrivateKeyJWT])
+    def test_its_own_assertions_are_taken_where_the_options_allow_an_hour(
+        self,
+        metadata: dict[str, Any],
+        session_of: Callable[..., OAuth2Session],
+        api: Any,
+        settings: Any,
+        method: Any,
+    ) -> None:
+        party = RelyingParty(
+            scopes="notes.read",
+            allowed_grant_types=["client_credentials"],
+            redirect_uris=[],
+            token_endpoint_auth_method=method.name,
+        )
+        alg = "ES256" if party.key else "HS256"
+        made = method(metadata["token_endpoint"], headers=headers_of(party), alg=alg)
+        session = session_of(party, made, scope="notes.read")
+        with pytest.raises(OAuthError, match="invalid_client"):
+            session.fetch_token(grant_type="client_credentials")
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "client_assertion_lifetime": 3600}
+        assert session.fetch_token(grant_type="client_credentials")["scope"] == "notes.read"
 
     def test_another_key_is_refused(
         self, metadata: dict[str, Any], session_of: Callable[..., OAuth2Session], api: Any

@@ -66,7 +66,7 @@ class TestDocument:
 
     def test_response_types_and_modes(self, alice, web_app):
         found = document()
-        assert found["response_types_supported"] == ["code"]
+        assert found["response_types_supported"] == ["code", "code id_token"]
         assert sorted(found["response_modes_supported"]) == ["form_post", "fragment", "query"]
         for mode in found["response_modes_supported"]:
             assert alice.browser.authorize(web_app, response_mode=mode).code
