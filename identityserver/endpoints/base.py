@@ -40,7 +40,10 @@ FORM = "application/x-www-form-urlencoded"
 _json = DjangoJSONEncoder(separators=(",", ":")).encode
 
 #: Parameters that are secret: in a query string they end up in logs and histories (RFC 6749 §2.3.1).
-_SECRETS = frozenset({"client_secret", "client_assertion", "code", "refresh_token", "access_token", "code_verifier"})
+_SECRETS = frozenset(
+    {"client_secret", "client_assertion", "code", "code_verifier", "device_code", "assertion", "password"}
+    | {"token", "access_token", "refresh_token", "subject_token", "actor_token"}
+)
 
 
 class ProtocolEndpoint(View):

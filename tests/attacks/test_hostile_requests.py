@@ -378,6 +378,22 @@ def encoded(text: str | bytes) -> str:
     return base64.b64encode(octets).decode()
 
 
+#: Parameters that are a secret or a token, of every kind of request.
+SECRETS = (
+    "access_token",
+    "actor_token",
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "password",
+    "refresh_token",
+    "subject_token",
+    "token",
+)
+
 #: Authorization headers that authenticate nobody.
 NOBODY = {
     "empty": "",
@@ -454,12 +470,21 @@ class TestClientCredentials:
     def test_beside_a_good_header(self, target: Target, form: str, error: str) -> None:
         is_refused_as_json(target.send_form(TOKEN, form, HTTP_AUTHORIZATION=BASIC), error)
 
-    @pytest.mark.parametrize("name", ["client_secret", "client_assertion", "code", "refresh_token", "code_verifier"])
-    def test_in_the_query(self, target: Target, name: str) -> None:
-        form = "grant_type=refresh_token&refresh_token=x"
-        is_refused_as_json(
-            target.send_form(TOKEN, form, query=f"{name}=x", HTTP_AUTHORIZATION=BASIC), "invalid_request"
-        )
+    @pytest.mark.parametrize("path", [TOKEN, INTROSPECT, REVOKE, DEVICE_AUTHORIZATION])
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_in_the_query(self, target: Target, name: str, path: str) -> None:
+        """Whatever grant type, token or secret it belongs to: logs and histories keep it."""
+        form = "grant_type=client_credentials&token=x&scope=openid"
+        response = target.send_form(path, form, query=f"{name}=x", HTTP_AUTHORIZATION=BASIC)
+        is_refused_as_json(response, "invalid_request")
+        assert name in json.loads(response.content)["error_description"]
+
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_in_an_authorization_request(self, target: Target, name: str) -> None:
+        """An authorization request is a query, and is shown, stored and sent on."""
+        response = target.send("GET", AUTHORIZE, query=asking(f"{name}=x"))
+        assert response.status_code == 400
+        is_our_page(response)
 
 
 class TestTokenRequests:
