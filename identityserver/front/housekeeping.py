@@ -5,6 +5,7 @@ is done here at once: connections are looked at when a request starts and when i
 """
 
 import functools
+import select
 from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIEnvironment
@@ -69,9 +70,28 @@ def begin(environ: WSGIEnvironment) -> None:
     if not _at_start.look().are_djangos:
         request_started.send(sender=WSGIHandler, environ=environ)
         return
+    connection: Any
     for connection in connections.all(initialized_only=True):
         connection.queries_log.clear()
         connection.close_if_unusable_or_obsolete()
+        if connection.health_check_enabled and _is_quiet(connection):
+            connection.health_check_done = True  # else Django asks the server, which is a round trip
+
+
+def _is_quiet(connection: Any) -> bool:
+    """Whether the server has neither closed the connection nor said anything since the last request.
+
+    A server that restarts closes its connections, which can be seen without asking it.
+    """
+    fileno = getattr(connection.connection, "fileno", None)
+    if fileno is None or connection.vendor != "postgresql":
+        return False
+    try:
+        poll = select.poll()
+        poll.register(fileno(), select.POLLIN)  # hanging up and errors are always told
+        return not poll.poll(0)
+    except Exception:  # noqa: BLE001  a connection that is closed has no number, and says so in its driver's own way
+        return False
 
 
 def finish(response: HttpResponse) -> None:

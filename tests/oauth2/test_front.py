@@ -5,6 +5,7 @@ The suites of the protocol run through it as well: ``python -m pytest -p tests.t
 
 import json
 import re
+import select
 import subprocess
 import sys
 from types import ModuleType
@@ -12,7 +13,7 @@ from types import ModuleType
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import got_request_exception, request_finished, request_started
-from django.db import connection
+from django.db import connection, connections
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django.test import RequestFactory
@@ -393,6 +394,33 @@ class TestHousekeeping:
         connection.close_at = 0
         Answer(front, environ_of("POST", TOKEN, HTTP_AUTHORIZATION=basic("nobody", "x")))
         assert connection.connection is not kept
+
+    @pytest.mark.postgres
+    @pytest.mark.django_db(transaction=True)
+    def test_no_request_is_lost_to_a_connection_that_the_server_closed(self, monkeypatch):
+        """CONN_HEALTH_CHECKS: without a round trip while the connection is well."""
+        monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
+        monkeypatch.setitem(connection.settings_dict, "CONN_HEALTH_CHECKS", True)
+        connection.close()
+        database, asked = connections[connection.alias], []
+        is_usable = database.is_usable
+        monkeypatch.setattr(database, "is_usable", lambda: asked.append(1) or is_usable())
+        front, nobody = front_alone(), basic("nobody", "x")
+        for _ in range(3):
+            assert Answer(front, environ_of("POST", TOKEN, b"grant_type=x", HTTP_AUTHORIZATION=nobody)).members["error"]
+        assert asked == []
+        kept = connection.connection
+        with connection.copy().cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [kept.info.backend_pid])
+            cursor.connection.close()
+        poll = select.poll()
+        poll.register(kept.fileno(), select.POLLIN)
+        assert poll.poll(5000)  # the news has come
+        answer = Answer(front, environ_of("POST", TOKEN, b"grant_type=x", HTTP_AUTHORIZATION=nobody))
+        assert answer.members["error"] == "invalid_client"
+        assert asked == [1]
+        assert connection.connection is not kept
+        connection.close()
 
     def test_a_refusal_is_logged_as_django_logs_it(self, caplog):
         for application in (WSGIHandler(), front_alone()):
