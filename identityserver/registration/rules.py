@@ -17,12 +17,15 @@ from identityserver.grant_types import served_grant_types
 from identityserver.models import Client
 from identityserver.registration.metadata import MEMBER_OF, TRANSLATED, column
 from identityserver.sectors import SectorUnconfirmed, confirm_sector, hosts
-from identityserver.vocabulary import ApplicationType, GrantType, ResponseType
+from identityserver.vocabulary import ApplicationType, GrantType, ResponseType, SubjectType
 
 #: Grant types that the authorization endpoint serves, and no token endpoint.
 _AT_AUTHORIZATION = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.IMPLICIT})
 #: Grant types of which no refresh token comes.
 _WITHOUT_REFRESH = frozenset({GrantType.REFRESH_TOKEN, GrantType.CLIENT_CREDENTIALS, GrantType.IMPLICIT})
+#: Grant types that tell a client of a user only where its redirect URIs lead, if at all. By any other, such as that of
+#: devices, whoever registers the places of somebody else would learn what users are called there.
+_PROVE_PLACES = _AT_AUTHORIZATION | _WITHOUT_REFRESH | {GrantType.TOKEN_EXCHANGE}
 
 
 def check_grant_types(client: Client, *, held: Collection[str]) -> None:
@@ -98,14 +101,18 @@ def check_sector(client: Client) -> None:
     """All its redirect URIs are of one sector (OpenID Connect Dynamic Registration §5, Core §8.1).
 
     Raises:
-        InvalidClientMetadata: they are not, or its document cannot be had.
+        InvalidClientMetadata: they are not, its document cannot be had, or it might be somebody else's sector.
     """
+    name = "sector_identifier_uri"
+    if client.subject_type == SubjectType.PAIRWISE and (elsewhere := {*client.allowed_grant_types} - _PROVE_PLACES):
+        raise _contradiction("subject_type", f"pairwise does not go together with the grant type {min(elsewhere)}.")
     if not client.sector_identifier_uri:
         return
+    if not client.redirect_uris:
+        raise _contradiction(name, "without redirect_uris nothing shows that the client belongs to the sector.")
     try:
         confirm_sector(client.sector_identifier_uri, client.redirect_uris)
     except SectorUnconfirmed as error:
-        name = "sector_identifier_uri"
         raise InvalidClientMetadata(f"{name}: {error}", detail=error.detail, parameter=name) from error
 
 

@@ -19,8 +19,10 @@ from tests.oauth2.registering import (
     REGISTER,
     WEB,
     RegisteredParty,
+    as_sent,
     initial_access_token,
     is_refused,
+    manage,
     register,
     registered,
     row_of,
@@ -1091,9 +1093,39 @@ class TestPairwise:
         metadata = {"redirect_uris": several, "subject_type": "pairwise"}
         is_refused(register(metadata), "invalid_client_metadata")
 
-    def test_no_host_needs_one_too(self, is_open):
-        metadata = {**NATIVE, "redirect_uris": ["com.example.app:/cb"], "subject_type": "pairwise"}
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "com.example.app:/cb",
+            "com.attacker.app://victim.example/cb",
+            "http://127.0.0.1/cb",
+            "http://[::1]:8080/cb",
+            "http://localhost/cb",
+        ],
+    )
+    def test_no_host_of_its_own_needs_one_too(self, is_open, uri):
+        """Anybody writes any host behind a scheme of their own, and this machine is everybody's."""
+        metadata = {**NATIVE, "redirect_uris": [uri], "subject_type": "pairwise"}
         is_refused(register(metadata), "invalid_client_metadata")
+
+    @pytest.mark.parametrize("redirect_uris", [None, ["https://victim.example/cb"]])
+    def test_nobody_joins_a_sector_to_which_no_answer_is_sent(self, serve, redirect_uris):
+        """Only who gets answers there belongs to it; a device gets them wherever it is."""
+        server = serve(answer(json.dumps(["https://victim.example/cb"]).encode()))
+        device: dict[str, Any] = {**NATIVE, "subject_type": "pairwise", "grant_types": [DEVICE]}
+        if redirect_uris:
+            device |= {"redirect_uris": redirect_uris, "grant_types": ["authorization_code", DEVICE]}
+        is_refused(register({**device, "sector_identifier_uri": server.url}), "invalid_client_metadata")
+        is_refused(register(device), "invalid_client_metadata")
+        assert server.requests == []
+
+    def test_nor_later(self, is_open):
+        """RFC 7592 §2.2."""
+        device = {**NATIVE, "redirect_uris": ["https://victim.example/cb"]}
+        information = registered({**device, "grant_types": ["authorization_code", DEVICE]})
+        changed = as_sent(information, subject_type="pairwise")
+        is_refused(manage("PUT", information, changed), "invalid_client_metadata")
+        assert row_of(information).subject_type == "public"
 
 
 def renaming(metadata, *, initial_access_token, client):
