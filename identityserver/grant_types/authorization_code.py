@@ -9,7 +9,7 @@ from identityserver.digests import digest
 from identityserver.errors import InvalidGrant
 from identityserver.grant_types.base import RedeemingGrant, Replayed, TokenRequest, check_still_good
 from identityserver.models import AuthorizationCode, Client, Grant
-from identityserver.models.grants import HOLDER_RELATIONS
+from identityserver.models.grants import HOLDER_RELATIONS, UNNEEDED
 from identityserver.models.prepared import Parameter, Select, Update
 from identityserver.parameters import Parameters
 from identityserver.tokens.authorization import Authorization, from_grant
@@ -19,7 +19,11 @@ from identityserver.vocabulary import GrantType
 _TAKE = Update(
     AuthorizationCode.objects.filter(digest=Parameter("digest"), consumed_at=None), consumed_at=Parameter("now")
 )
-_FIND = Select(AuthorizationCode.objects.with_circumstances().filter(digest=Parameter("digest")), *HOLDER_RELATIONS)
+_FIND = Select(
+    AuthorizationCode.objects.with_circumstances().filter(digest=Parameter("digest")),
+    *HOLDER_RELATIONS,
+    defer=UNNEEDED,
+)
 
 
 class _Replayed(Replayed):

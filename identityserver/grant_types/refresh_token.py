@@ -16,7 +16,7 @@ from identityserver.digests import digest
 from identityserver.errors import InvalidGrant, InvalidScope
 from identityserver.grant_types.base import RedeemingGrant, Replayed, TokenRequest, check_still_good
 from identityserver.models import Client, Grant, RefreshToken
-from identityserver.models.grants import HOLDER_RELATIONS
+from identityserver.models.grants import HOLDER_RELATIONS, UNNEEDED
 from identityserver.models.prepared import Parameter, Select, Update
 from identityserver.tokens.authorization import Authorization, from_grant
 from identityserver.tokens.refresh_token import expiry, new_refresh_token
@@ -32,6 +32,7 @@ _LOCK = Update(
 _FIND = Select(
     RefreshToken.objects.with_circumstances().filter(digest=Parameter("digest"), grant__client_id=Parameter("client")),
     *HOLDER_RELATIONS,
+    defer=UNNEEDED,
 )
 # Of its generation the token itself is used, and its siblings are superseded by it.
 _CONSUME = Update(

@@ -80,8 +80,9 @@ class Grant(models.Model):
         Grant.objects.revoke(self.pk, reason)
 
 
-#: What is read together with a code or a token.
+#: What is read together with a code or a token, and what of it nobody needs who redeems or checks one.
 HOLDER_RELATIONS = ("grant", "grant__user")
+UNNEEDED = {"": ("digest", "created"), "grant": ("kind", "created", "last_used", "confirmation")}
 
 
 class HolderQuerySet(models.QuerySet[Any]):

@@ -5,16 +5,21 @@ one source of truth: what is run is what Django makes of them. Signals are not s
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connections, models, router
+from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
+
+#: Our models have neither a constructor of their own nor listeners to their making.
+_OURS = "identityserver"
 
 #: Where a connection keeps what was compiled for it: converters refer to it, so it must not outlive it.
 _KEPT_ON = "identityserver_prepared"
@@ -113,12 +118,19 @@ class Select(_Statement):
 
     Args:
         relations: paths of foreign keys, each after those that it goes through.
+        defer: by path (``""`` for the row itself), columns that are not read; as with ``queryset.defer()``.
     """
 
-    def __init__(self, queryset: "models.QuerySet[Any]", *relations: str) -> None:
+    def __init__(
+        self,
+        queryset: "models.QuerySet[Any]",
+        *relations: str,
+        defer: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         super().__init__(queryset.model)
         self._queryset = queryset
-        self._parts = [_Part(path, _related(queryset.model, path)) for path in ("", *relations)]
+        paths = ("", *relations)
+        self._parts = [_Part(path, _related(queryset.model, path), defer.get(path, ())) for path in paths]
         self._annotations = list(queryset.query.annotations)
 
     def first(self, **values: Any) -> Any:
@@ -136,7 +148,7 @@ class Select(_Statement):
         for part in self._parts:
             end = start + len(part.names)
             is_there = row[start + part.key] is not None  # else an outer join found nothing
-            instance = part.model.from_db(alias, part.names, row[start:end]) if is_there else None
+            instance = part.read(alias, row[start:end]) if is_there else None
             if part.path and instances[part.holder] is not None:
                 instances[part.holder]._state.fields_cache[part.name] = instance
             instances[part.path], start = instance, end
@@ -170,12 +182,24 @@ class Values(_Statement):
 class _Part:
     """The columns of a row that make one instance; ``path`` is its relation from the first one."""
 
-    def __init__(self, path: str, model: type[models.Model]) -> None:
-        self.path, self.model = path, model
+    def __init__(self, path: str, model: type[models.Model], deferred: Collection[str]) -> None:
+        self.path = path
         self.holder, _, self.name = path.rpartition("__")
-        fields = model._meta.concrete_fields
+        fields = [field for field in model._meta.concrete_fields if field.attname not in deferred]
         self.names = [field.attname for field in fields]
         self.key = next(place for place, field in enumerate(fields) if field.primary_key)
+        self._model = model
+        self._is_ours = model._meta.app_label == _OURS
+
+    def read(self, alias: str, values: Sequence[Any]) -> models.Model:
+        """The instance that ``Model.from_db`` makes; of our own models without going through each field."""
+        if not self._is_ours:
+            return self._model.from_db(alias, self.names, values)
+        instance = self._model.__new__(self._model)
+        state = ModelState()
+        state.adding, state.db = False, alias
+        vars(instance).update(zip(self.names, values, strict=True), _state=state)
+        return instance
 
 
 def _related(model: Any, path: str) -> type[models.Model]:

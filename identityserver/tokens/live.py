@@ -16,7 +16,7 @@ from identityserver import digests
 from identityserver.conf import options
 from identityserver.errors import InvalidToken
 from identityserver.models import Client, Grant, ReferenceToken, RefreshToken, UsedIdentifier
-from identityserver.models.grants import HOLDER_RELATIONS
+from identityserver.models.grants import HOLDER_RELATIONS, UNNEEDED
 from identityserver.models.prepared import Parameter, Select, Values
 from identityserver.tokens.verify import AccessTokenClaims, checked_claims, verify_access_token
 
@@ -112,12 +112,14 @@ _REFERENCE = Select(
         own_client_enabled=F("client__enabled"), **{name: F(f"grant__{path}") for name, path in _CIRCUMSTANCES.items()}
     ),
     *HOLDER_RELATIONS,
+    defer={**UNNEEDED, "": ("digest", "created", "expires")},
 )
 _REFRESH = Select(
     RefreshToken.objects.filter(digest=Parameter("digest"), grant__client_id=Parameter("client")).annotate(
         **{name: F(f"grant__{path}") for name, path in _CIRCUMSTANCES.items()}
     ),
     *HOLDER_RELATIONS,
+    defer={"grant": UNNEEDED["grant"]},
 )
 _OWN_CLIENT = Client.objects.filter(client_id=Parameter("client_id"), enabled=True).order_by()
 _IS_REVOKED = Exists(
@@ -129,6 +131,7 @@ _GRANT = Select(
     .annotate(**{name: F(path) for name, path in _CIRCUMSTANCES.items()})
     .order_by(),
     "user",
+    defer={"": (*UNNEEDED["grant"], "expires")},
 )
 _CLIENT = Values(_OWN_CLIENT.annotate(is_revoked=_IS_REVOKED), "pk", "is_revoked")
 
