@@ -108,6 +108,14 @@ def host_of(uri: str) -> str:
     return parts.netloc.rpartition("@")[2] if parts and parts.hostname else ""
 
 
+def own_host(uri: str) -> str:
+    """The host to which ``uri`` certainly leads, and nowhere else; ``""`` behind another scheme and on loopback."""
+    parts = parse(uri)
+    if parts is None or parts.scheme != "https" or is_loopback(parts.hostname):
+        return ""
+    return (parts.hostname or "").lower()
+
+
 def _around_port(uri: str) -> tuple[str, ...] | None:
     """What stands before and after the port, character by character; ``None`` where another may not stand for it."""
     parts, found = parse(uri), _LITERAL.fullmatch(uri)

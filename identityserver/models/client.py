@@ -316,7 +316,7 @@ class Client(models.Model):
         if self.sector_identifier_uri:
             parts = uris.parse(self.sector_identifier_uri)
             return (parts.hostname or "").lower() if parts is not None else ""
-        hosts = {_own_host(uri) for uri in self.redirect_uris}
+        hosts = {uris.own_host(uri) for uri in self.redirect_uris}
         return hosts.pop() if len(hosts) == 1 else ""
 
     @property
@@ -468,14 +468,6 @@ def _grant_type_problems(client: Client) -> dict[str, Any]:
     if GrantType.PASSWORD in types and client.is_public and is_dynamic:
         problems["allowed_grant_types"] = _("No password is given to software that anybody may have registered.")
     return problems
-
-
-def _own_host(uri: str) -> str:
-    """The host to which ``uri`` certainly leads, and nowhere else; ``""`` behind another scheme and on loopback."""
-    parts = uris.parse(uri)
-    if parts is None or parts.scheme != "https" or uris.is_loopback(parts.hostname):
-        return ""
-    return (parts.hostname or "").lower()
 
 
 def _is_native(uri: str) -> bool:

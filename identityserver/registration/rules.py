@@ -117,8 +117,8 @@ def check_sector(client: Client) -> None:
 
 
 def leave_out_foreign_links(client: Client) -> None:
-    """Only links to a host of its redirect URIs: nobody else vouches for a logo or a privacy policy (§9.1)."""
-    own = hosts(client.redirect_uris)
+    """Only links to the one host where its answers go: nobody else vouches for a logo or a privacy policy (§9.1)."""
+    own = _only_host(client)
     for field in set(TRANSLATED.values()) - {"name"}:
         if not _is_of(own, getattr(client, field)):
             setattr(client, field, "")
@@ -127,8 +127,14 @@ def leave_out_foreign_links(client: Client) -> None:
     client.translations = {field: texts for field, texts in client.translations.items() if texts}
 
 
-def _is_of(own: Collection[str], link: str) -> bool:
-    return bool(hosts([link]) & set(own))
+def _only_host(client: Client) -> str:
+    """The host to which all that it is told of a user goes; ``""`` where anything may go elsewhere."""
+    found = {uris.own_host(uri) for uri in client.redirect_uris}
+    return found.pop() if len(found) == 1 and set(client.allowed_grant_types) <= _PROVE_PLACES else ""
+
+
+def _is_of(own: str, link: str) -> bool:
+    return bool(own) and own in hosts([link])
 
 
 def _registrable_response_types() -> list[ResponseType]:

@@ -741,6 +741,21 @@ class TestLinks:
         information = registered({**NATIVE, **self.FOREIGN, "redirect_uris": ["com.example.app:/cb"]})
         assert not self.FOREIGN.keys() & information.keys()
 
+    @pytest.mark.parametrize(
+        "registration",
+        [
+            {"redirect_uris": ["https://bank.example/cb", "https://attacker.example/cb"]},
+            {**NATIVE, "redirect_uris": ["https://bank.example/cb", "com.attacker.app:/cb"]},
+            {**NATIVE, "redirect_uris": ["https://bank.example/cb", "http://127.0.0.1/cb"]},
+            {"redirect_uris": ["https://bank.example/cb"], "grant_types": ["authorization_code", DEVICE]},
+            {**NATIVE, "redirect_uris": ["https://bank.example/cb"], "grant_types": [DEVICE]},
+        ],
+    )
+    def test_nor_has_one_whose_answers_go_elsewhere_too(self, is_open, registration):
+        """A redirect URI of somebody else is easily written beside one's own, or where none is needed."""
+        information = registered({**registration, **self.FOREIGN})
+        assert not self.FOREIGN.keys() & information.keys()
+
     def test_with_an_initial_access_token_somebody_vouches_for_them(self, is_open):
         assert registered({**WEB, **self.FOREIGN}, initial_access_token()).items() >= self.FOREIGN.items()
 
