@@ -43,8 +43,8 @@ class Run:
 
     @property
     def ours(self) -> str:
-        """Which of our ways in the ratios are about: the front, where it took part."""
-        return next(name for name in ("ours", "ours_handler") if name in self.titles)
+        """Which of our ways in the ratios are about: the front, where it took part; ``""`` where neither did."""
+        return next((name for name in ("ours", "ours_handler") if name in self.titles), "")
 
 
 def tables(run: Run) -> str:

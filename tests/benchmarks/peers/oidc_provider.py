@@ -28,11 +28,21 @@ def unavailable() -> str:
     _INSTALLED.mkdir(parents=True, exist_ok=True)
     for source in _SOURCE.iterdir():
         shutil.copy(source, _INSTALLED)
-    if _node().exists():
-        return ""
+    return "" if _is_installed() else _install()
+
+
+def _install() -> str:
     command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"]
-    done = subprocess.run(command, cwd=_INSTALLED, capture_output=True, text=True, timeout=300, check=False)
-    return "" if _node().exists() else f"npm could not install it: {done.stderr.strip()[-300:]}"
+    try:
+        done = subprocess.run(command, cwd=_INSTALLED, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return "npm took longer than five minutes to install it."
+    return "" if _is_installed() else f"npm could not install it: {done.stderr.strip()[-300:]}"
+
+
+def _is_installed() -> bool:
+    packages = _INSTALLED / "node_modules"
+    return _node().exists() and all((packages / name / "package.json").exists() for name in ("oidc-provider", "pg"))
 
 
 @contextmanager
