@@ -55,7 +55,8 @@ class ProtocolFront:
         status, headers = f"{response.status_code} {response.reason_phrase}", list(response.items())
         headers += [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
         if (stands := getattr(response, "stands", None)) is not None and self._middleware.is_djangos:
-            self._keep(given, _StandingAnswer(status, headers, [response.content], stands))
+            # The list is the server's from here on, and may have things added that are for this browser alone.
+            self._keep(given, _StandingAnswer(status, headers.copy(), (response.content,), stands))
         start_response(status, headers)
         return _Delivery(response)
 
@@ -85,7 +86,7 @@ class _StandingAnswer(NamedTuple):
 
     status: str
     headers: list[tuple[str, str]]
-    body: list[bytes]
+    body: tuple[bytes]
     stands: Callable[[], bool]
 
 

@@ -301,6 +301,22 @@ class TestDocuments:
         front(environ_of("GET", DISCOVERY), lambda _status, headers: headers.clear())
         assert ask(front, "GET", DISCOVERY).headers["ETag"]
 
+    def test_nor_does_a_cookie_that_whatever_is_around_it_adds(self):
+        """PEP 3333 lets anybody on the way change the list: what is for one browser must reach no other."""
+
+        def around(environ, start_response):
+            def start(status, headers, exc_info=None):
+                headers.append(("Set-Cookie", environ["HTTP_COOKIE"]))
+                return start_response(status, headers, exc_info)
+
+            return front(environ, start)
+
+        front = front_alone()
+        for browser in ("a", "b", "c"):
+            given = ask(around, "GET", DISCOVERY, HTTP_COOKIE=f"session={browser}")
+            assert given.headers["Set-Cookie"] == f"session={browser}"
+        assert "Set-Cookie" not in ask(front, "GET", DISCOVERY).headers
+
     def test_whoever_asks_in_many_ways_fills_no_memory(self, settings):
         settings.ALLOWED_HOSTS = ["*"]
         front = front_alone()
