@@ -78,7 +78,8 @@ class LocalProtector:
     @staticmethod
     def made(envelope: str) -> bool:
         """Whether the envelope is one of these: they stay readable once a ``key_protector`` is named."""
-        return _parts(envelope).get("v") == 1
+        parts = _parts(envelope)
+        return parts.get("v") == 1 and parts.keys() == {"v", "key", "box"}  # a protector's may be JSON, too
 
     def unwrap(self, envelope: str, context: str) -> bytes:
         """Decrypt under the key that the envelope names."""

@@ -241,7 +241,27 @@ class Vault:
         return envelope.startswith("vault:2:")
 
 
+class Json(Vault):
+    """One whose envelopes are JSON with a version, as ours are."""
+
+    def wrap(self, plaintext, context):
+        return json.dumps({"v": 1, "context": context, "ciphertext": plaintext.hex()})
+
+    def unwrap(self, envelope, context):
+        parts = json.loads(envelope)
+        assert parts["context"] == context
+        return bytes.fromhex(parts["ciphertext"])
+
+    def is_current(self, envelope):
+        return True
+
+
 class TestKeyManagementService:
+    def test_its_envelopes_may_look_like_ours(self, settings, one_algorithm, clock):
+        """Taken for one of ours, nothing that it wrapped could ever be opened."""
+        settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "key_protector": f"{__name__}.Json"}
+        RelyingParty(allowed_grant_types=["client_credentials"]).client_credentials().succeeds()
+
     @pytest.fixture
     def vault(self, settings, one_algorithm):
         settings.IDENTITYSERVER = {**settings.IDENTITYSERVER, "key_protector": f"{__name__}.Vault"}
