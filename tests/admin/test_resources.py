@@ -1,5 +1,6 @@
 """The pages of what clients can ask for, of claim mappings and of keys."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -173,13 +174,13 @@ class TestKeys:
         active, other = SigningKey.objects.all()
         SigningKey.objects.filter(pk=other.pk).update(activates_at=timezone.now() + timedelta(days=1))
         listed = administrator.get(page("signingkey", "changelist")).content.decode()
-        assert "active" in listed
-        assert "announced" in listed
+        states = re.findall(r'class="field-state">([^<]*)<', listed)
+        assert sorted(states) == ["announced", "signing"]
         SigningKey.objects.filter(pk=other.pk).update(
             activates_at=timezone.now() - timedelta(days=9), retires_at=timezone.now()
         )
         shown = administrator.get(page("signingkey", "change", other.pk)).content.decode()
-        assert "retired" in shown
+        assert "retired, published" in shown
         assert other.public_jwk["kid"] in shown
         assert other.private_jwk not in shown
         assert active.kid in listed
