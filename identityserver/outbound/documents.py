@@ -51,10 +51,15 @@ class _Attempt:
     def is_due(self, *, renew: bool) -> bool:
         return timezone.now() - self.tried >= (_RETRY if renew or self.failure else _RECENT)
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether there is a document that may be used while no newer one is to be had."""
+        return self.document is not None and timezone.now() - self.document.fetched <= _STALE
+
     def outcome(self) -> Document:
-        if self.document and (not self.failure or timezone.now() - self.document.fetched <= _STALE):
+        if self.document and self.stands_in:
             return self.document
-        raise DocumentUnavailable(self.failure)
+        raise DocumentUnavailable(self.failure or "The document is over a day old, and another is being fetched.")
 
 
 class DocumentCache:
@@ -75,7 +80,9 @@ class DocumentCache:
 
     def _renewed(self, url: str, known: _Attempt | None, *, renew: bool) -> _Attempt:
         deadline = Deadline.within(_LONGEST_WAIT)
-        if not self._turn.acquire(timeout=_LONGEST_WAIT_FOR_TURN):
+        # Whoever registers slow servers must not hold up those whose document is known.
+        need_not_wait = known is not None and known.stands_in and not renew
+        if not self._turn.acquire(timeout=0 if need_not_wait else _LONGEST_WAIT_FOR_TURN):
             return known or _Attempt(tried=timezone.now(), failure=f"{url} had to wait for another fetch.")
         try:
             known = self._known(url)

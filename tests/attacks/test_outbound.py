@@ -560,6 +560,48 @@ class TestADocument:
         together([partial(documents.get, f"{server.url}/{number}") for number in range(4)])
         assert counts == [1, 1, 1, 1]
 
+    @pytest.fixture
+    def slow(self, documents, serve):
+        """A server that is being asked, and does not answer; it is another client's."""
+        asked, over = threading.Event(), threading.Event()
+
+        def behave(send: Send) -> None:
+            asked.set()
+            over.wait(2.5)
+
+        quick, slow = serve(answer(b"keys")), serve(behave)
+        documents.get(quick.url)
+
+        def get_slow() -> None:
+            with suppress(DocumentUnavailable):
+                documents.get(slow.url)
+
+        thread = threading.Thread(target=get_slow)
+
+        def begin() -> str:
+            thread.start()
+            assert asked.wait(2)
+            return quick.url
+
+        yield begin
+        over.set()
+        thread.join()
+
+    def test_that_is_known_does_not_wait_for_that_of_a_slow_server(self, documents, slow, clock):
+        """Or whoever registers slow servers would hold up the requests of everybody else."""
+        clock.forward(minutes=6)
+        url = slow()
+        began = time.monotonic()
+        assert documents.get(url).body == b"keys"
+        assert time.monotonic() - began < 0.5
+
+    def test_stands_in_for_a_day_only_while_others_are_fetched_too(self, documents, slow, clock):
+        """Keys that their owner has withdrawn must not live on because somebody keeps us busy."""
+        clock.forward(hours=24, seconds=1)
+        url = slow()
+        with pytest.raises(DocumentUnavailable):
+            documents.get(url)
+
 
 def together(tasks: list[Callable[[], object]]) -> None:
     threads = [threading.Thread(target=task) for task in tasks]
