@@ -84,8 +84,14 @@ class RegistrationManager(models.Manager["Registration"]):
     @sensitive_variables()
     def managed_by(self, value: str) -> "Registration | None":
         """The registration, of a client that is enabled, whose token is ``value``."""
-        rows = self.select_related("client", "initial_access_token")
-        return rows.filter(digest=digests.digest(value), client__enabled=True).first()
+        return self._managed().filter(digest=digests.digest(value)).first()
+
+    def current(self, registration: "Registration") -> "Registration | None":
+        """The same registration as it is now, if it is still there and its client enabled."""
+        return self._managed().filter(pk=registration.pk, digest=registration.digest).first()
+
+    def _managed(self) -> "models.QuerySet[Registration]":
+        return self.select_related("client", "initial_access_token").filter(client__enabled=True)
 
     def keep(self, registration: "Registration", kept: dict[str, Any]) -> bool:
         """Keep what is only given back; false where the registration is gone or its client disabled by now.

@@ -6,16 +6,33 @@ from typing import Any
 from django.db import router, transaction
 
 from identityserver import signals
-from identityserver.errors import InvalidClientMetadata, InvalidToken
+from identityserver.errors import InvalidClientMetadata, InvalidToken, TemporarilyUnavailable
 from identityserver.models import AuthorizationCode, Client, Consent, Grant, ReferenceToken, RefreshToken, Registration
 from identityserver.registration.create import client_information
 from identityserver.registration.drafts import FIELDS, read_draft
+from identityserver.registration.scopes import held_scopes
 from identityserver.registration.secrets import next_secret
 
 #: What only the server says (RFC 7592 §2.2).
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 
+#: Fields of a client that a replacement leaves as they are, or allows because they are so.
+_KEPT_FIELDS = (
+    "allowed_grant_types",
+    "response_types",
+    "allow_access_tokens_via_browser",
+    "require_pkce",
+    "allowed_cors_origins",
+)
+
+#: Times that a replacement is judged anew because somebody else changed the client meanwhile.
+_TRIES = 10
+
 _OF_GRANTS = {AuthorizationCode, RefreshToken, ReferenceToken}
+
+
+class _ChangedMeanwhile(Exception):
+    """What the decision was taken from is no longer so."""
 
 
 def find_registration(client_id: str, presented: str) -> Registration:
@@ -42,16 +59,28 @@ def replace_registration(registration: Registration, metadata: Mapping[str, Any]
 
     Raises:
         InvalidToken: the registration was deleted, or the client disabled, meanwhile.
+        TemporarilyUnavailable: others change it all the time.
         ProtocolError: the metadata is not that of this client, or cannot be registered.
     """
+    for _attempt in range(_TRIES):
+        try:
+            return _replaced(registration, metadata)
+        except _ChangedMeanwhile:
+            registration = _current(registration)
+    raise TemporarilyUnavailable("The registration is being changed; try again.")
+
+
+def _replaced(registration: Registration, metadata: Mapping[str, Any]) -> dict[str, Any]:
     client = registration.client
     _check_own(client, metadata)
-    former = _seen(client)
+    former, held = _seen(client), _held(client)
     wanted = {name: value for name, value in metadata.items() if name not in {"client_id", "client_secret"}}
     draft = read_draft(client, wanted, permit=registration.initial_access_token)
     with transaction.atomic(using=router.db_for_write(Client)):
         if not Registration.objects.keep(registration, draft.kept):
             raise _gone()
+        if _held(Client.objects.select_for_update().get(pk=client.pk)) != held:
+            raise _ChangedMeanwhile
         client.save(update_fields=FIELDS)
         draft.scopes.set_on(client)
         secret = next_secret(client)
@@ -111,6 +140,23 @@ def _is_secret_of(client: Client, value: Any) -> bool:
 def _seen(client: Client) -> tuple[Any, ...]:
     """What people went by when they consented."""
     return client.name, client.translations.get("name"), sorted(client.redirect_uris)
+
+
+def _held(client: Client) -> tuple[Any, ...]:
+    """What it may keep because it has it, and what is written back as it was read."""
+    return *(getattr(client, name) for name in _KEPT_FIELDS), held_scopes(client)
+
+
+def _current(registration: Registration) -> Registration:
+    """The registration with its client as they are now.
+
+    Raises:
+        InvalidToken: it is gone, or its client disabled.
+    """
+    current = Registration.objects.current(registration)
+    if current is None:
+        raise _gone()
+    return current
 
 
 def _gone() -> InvalidToken:

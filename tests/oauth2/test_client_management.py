@@ -605,6 +605,30 @@ class TestParallel:
         is_refused(response, "invalid_token", 401)
         assert Client.objects.filter(client_id=app["client_id"]).exists()
 
+    def test_an_administrator_who_takes_something_away_meanwhile_wins(self, offer, signing_keys, api):
+        """What it may keep is judged by what it has when that is written, or a slow request would bring it back."""
+        offer()
+        app = registered()
+        row_of(app).api_scopes.add(*ApiScope.objects.all())
+        held = manage("GET", app).json()
+        assert "notes.read" in held["scope"]
+        taken: list[str] = []
+
+        def take_away(execute, sql, params, many, context):
+            result = execute(sql, params, many, context)
+            if sql.startswith("SELECT") and 'FROM "identityserver_apiscope" WHERE' in sql and not taken:
+                taken.append(sql)
+                row_of(app).api_scopes.clear()
+                Client.objects.update(require_pkce=True)
+            return result
+
+        with connection.execute_wrapper(take_away):
+            response = manage("PUT", app, as_sent(held))
+        assert taken
+        assert "notes.read" in is_refused(response, "invalid_client_metadata")
+        assert not row_of(app).api_scopes.exists()
+        assert row_of(app).require_pkce
+
     def test_a_code_that_is_redeemed_while_the_client_is_deleted(self, offer, alice):
         offer()
         for _ in range(5):
