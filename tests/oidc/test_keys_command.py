@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
+from django.utils import timezone
 
 from identityserver import caching, encryption, jose
 from identityserver.configuration import rekey
@@ -54,6 +55,10 @@ def sealed_under(settings, one_algorithm):
 
 
 class TestList:
+    def test_before_the_first_request(self, one_algorithm):
+        assert "no key yet" in run("list")
+        assert json.loads(run("list", "--json")) == []
+
     def test_it_shows_every_state(self, ring, clock):
         clock.moment += 80 * DAY
         signer("EdDSA")
@@ -143,9 +148,25 @@ class TestRetireAndRevoke:
     @pytest.mark.parametrize("action", ["retire", "revoke"])
     def test_a_key_that_is_not_there_or_not_meant_alone(self, ring, action):
         run("rotate")
-        for beginning, said in (("nothing", "No key begins"), ("", "Several keys begin")):
+        SigningKey.objects.filter(sequence=1).update(kid="alike-1")
+        SigningKey.objects.filter(sequence=2).update(kid="alike-2")
+        for beginning, said in (("nothing", "No key begins"), ("alike", "Several keys begin")):
             with pytest.raises(CommandError, match=said):
                 run(action, beginning)
+
+    @pytest.mark.parametrize("action", ["retire", "revoke"])
+    def test_nothing_is_the_beginning_of_no_key(self, ring, action):
+        """A script whose variable is empty must not meet the only key there is."""
+        with pytest.raises(CommandError, match="No key begins with ''"):
+            run(action, "")
+        assert SigningKey.objects.get().retires_at > timezone.now()
+
+    def test_nobody_is_there_to_be_asked(self, ring, monkeypatch):
+        """In a job the input is closed: nothing happens, and the message says so."""
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        with pytest.raises(CommandError, match="Nothing was changed"):
+            run("revoke", signer("ES256").kid)
+        assert SigningKey.objects.get().revoked_at is None
 
 
 class TestRekey:

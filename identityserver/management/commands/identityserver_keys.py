@@ -17,6 +17,9 @@ from identityserver.vocabulary import Algorithm
 #: Columns of ``list``: what they are called, and how wide they are.
 _COLUMNS = (("key ID", 43), ("algorithm", 9), ("state", 18), ("announced", 17), ("signs from", 17), ("until", 17))
 
+#: How help names one: argparse's own ``choices`` take no part in an argument that may be left out (bpo-9625).
+_ALGORITHM = "{" + ",".join(Algorithm) + "}"
+
 _MOMENTS = ("announced_at", "activates_at", "retires_at", "needed_until", "revoked_at", "deleted_at")
 
 
@@ -31,7 +34,7 @@ class Command(BaseCommand):
         listing.add_argument("--json", action="store_true", help="For programs: everything, as a JSON array.")
         rotating = actions.add_parser("rotate", help="Announce the next key now, and have it take over.")
         rotating.add_argument(
-            "algorithm", nargs="*", choices=[*map(str, Algorithm), []], help="Which; all that sign unless given."
+            "algorithm", nargs="*", type=Algorithm, metavar=_ALGORITHM, help="Which; all that sign unless given."
         )
         rotating.add_argument(
             "--now",
@@ -64,13 +67,16 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps([_described(key) for key in keys], indent=2))
             return
+        if not keys:
+            self.stdout.write("There is no key yet: the first request that needs one makes it.")
+            return
         self.stdout.write("  ".join(f"{title:{width}}" for title, width in _COLUMNS).rstrip())
         for key in keys:
             self.stdout.write(_line(key))
 
-    def _rotate(self, algorithms: list[str], *, soon: bool) -> None:
-        for algorithm in algorithms or key_ring().algorithms:
-            coming = rotation.rotate(Algorithm(algorithm), soon=soon)
+    def _rotate(self, algorithms: list[Algorithm], *, soon: bool) -> None:
+        for algorithm in map(Algorithm, algorithms or key_ring().algorithms):
+            coming = rotation.rotate(algorithm, soon=soon)
             self.stdout.write(f"{algorithm}: {coming.kid} signs from {_moment(coming.activates_at)} on.")
             if not soon and coming.activates_at > timezone.now():
                 self.stdout.write("  Until then it is only published. With --now that takes a minute or two.")
@@ -84,7 +90,7 @@ class Command(BaseCommand):
     def _revoke(self, key: SigningKey, *, agreed: bool) -> None:
         for line in rotation.effect_of_revoking(key):
             self.stdout.write(line)
-        if not agreed and input(f"Type the beginning of the key ID, {key.kid[:8]}, to revoke it: ") != key.kid[:8]:
+        if not agreed and _typed(f"Type the beginning of the key ID, {key.kid[:8]}, to revoke it: ") != key.kid[:8]:
             raise CommandError("Nothing was changed.")
         if not rotation.revoke(key):
             raise CommandError(f"{key.kid} was revoked before.")
@@ -100,10 +106,18 @@ class Command(BaseCommand):
 
 
 def _key(beginning: str) -> SigningKey:
-    found = list(SigningKey.objects.filter(kid__startswith=beginning)[:2])
+    found = list(SigningKey.objects.filter(kid__startswith=beginning)[:2]) if beginning else []
     if len(found) != 1:
-        raise CommandError(f"{'Several keys begin' if found else 'No key begins'} with {beginning}.")
+        raise CommandError(f"{'Several keys begin' if found else 'No key begins'} with {beginning!r}.")
     return found[0]
+
+
+def _typed(question: str) -> str:
+    """The answer; none where nobody is there to give it, as in a job."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
 
 
 def _line(key: SigningKey) -> str:
