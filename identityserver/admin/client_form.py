@@ -29,6 +29,9 @@ _MOST_SECONDS = 2**31 - 1
 
 _NOTHING = "---------"
 
+#: What the names of grant types that came after RFC 6749 begin with.
+_REGISTERED = "urn:ietf:params:oauth:grant-type:"
+
 
 class ClientForm(_ModelForm):
     """What the admin lets a person decide about a client."""
@@ -217,7 +220,7 @@ def _offer_grant_types(form: ClientForm) -> None:
         field, served = cast(forms.MultipleChoiceField, form.fields["allowed_grant_types"]), served_grant_types()
         unserved = [name for name in form.instance.allowed_grant_types if name not in served]
         said = [(name, _("%s (not served here)") % name) for name in unserved]
-        field.choices = [*((name, name) for name in served), *said]
+        field.choices = [*((name, name.removeprefix(_REGISTERED)) for name in served), *said]
 
 
 def _offer_response_types(form: ClientForm) -> None:

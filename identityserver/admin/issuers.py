@@ -1,6 +1,6 @@
 """Trusted issuers: whose assertions are good for access tokens (RFC 7523 §2.1)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import admin
@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from identityserver.admin.base import ModelAdmin
-from identityserver.admin.fields import StorableJSONField
+from identityserver.admin.fields import OptionalJSONField
 from identityserver.grant_types import served_grant_types
 from identityserver.models import TrustedIssuer
 from identityserver.vocabulary import Algorithm, GrantType
@@ -20,18 +20,10 @@ else:
     _ModelForm = forms.ModelForm
 
 
-class KeySetField(StorableJSONField):
-    """A JSON Web Key Set, or nothing."""
-
-    def to_python(self, value: Any) -> Any:
-        """The set; an empty box is none."""
-        return super().to_python(value) or None
-
-
 class TrustedIssuerForm(_ModelForm):
     """Keys or their address, and algorithms chosen from those that we can verify."""
 
-    jwks = KeySetField(
+    jwks = OptionalJSONField(
         label=gettext_lazy("Keys"),
         required=False,
         widget=AdminTextareaWidget(attrs={"rows": 6}),
@@ -48,7 +40,11 @@ class TrustedIssuerForm(_ModelForm):
     class Meta:
         model = TrustedIssuer
         fields = "__all__"
-        labels = {"jwks_uri": gettext_lazy("Address of the keys"), "subject_mapping": gettext_lazy("sub is")}
+        labels = {
+            "jwks_uri": gettext_lazy("Address of the keys"),
+            "subject_mapping": gettext_lazy("sub is"),
+            "api_scopes": gettext_lazy("API scopes"),
+        }
         help_texts = {
             "jwks_uri": gettext_lazy("Fetched when an assertion comes, kept for five minutes; it must be https."),
             "subject_mapping": gettext_lazy(

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import display_for_value
 from django.db import models
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -40,8 +41,7 @@ class SigningKeyAdmin(ModelAdmin):
         "deleted_at",
         "public_jwk",
     ]
-    list_display = ["kid", "algorithm", "state", "announced_at", "activates_at", "retires_at", "published_until"]
-    list_filter = ["algorithm"]
+    list_display = ["kid", "algorithm", "state", "activates_at", "retires_at", "published_until"]
     search_fields = ["kid"]
     actions = ["rotate", "rotate_soon", "retire", "revoke"]
 
@@ -51,9 +51,9 @@ class SigningKeyAdmin(ModelAdmin):
         return str(key.state_at(timezone.now()).label)
 
     @admin.display(description=gettext_lazy("published until"))
-    def published_until(self, key: SigningKey) -> Any:
-        """When no live token can need it any more, or when it was taken out."""
-        return key.revoked_at or key.deleted_at or key.needed_until
+    def published_until(self, key: SigningKey) -> str:
+        """When no live token can need it any more, or when it was taken out; written as the other moments are."""
+        return str(display_for_value(key.revoked_at or key.deleted_at or key.needed_until, "-"))
 
     @admin.action(description=gettext_lazy("Announce the next key of the algorithm now"), permissions=["withdraw"])
     def rotate(self, request: HttpRequest, keys: models.QuerySet[SigningKey]) -> TemplateResponse | None:

@@ -109,6 +109,7 @@ class ApiResourceForm(_ModelForm):
     class Meta:
         model = ApiResource
         fields = "__all__"
+        labels = {"api_scopes": _("API scopes")}
 
 
 class ApiSecretInline(SecretInline):
