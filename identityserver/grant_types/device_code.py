@@ -5,6 +5,7 @@ How fast a device polls, and which of several polls gets the tokens, is decided 
 
 from datetime import timedelta
 
+from django.db import router
 from django.utils import timezone
 
 from identityserver import scopes, signals
@@ -63,7 +64,8 @@ def _of(request: TokenRequest) -> DeviceRequest:
     Raises:
         InvalidGrant: there is none, or it is another client's.
     """
-    holders = DeviceRequest.objects.with_circumstances().filter(digest=digest(request.parameters["device_code"]))
+    requests = DeviceRequest.objects.using(router.db_for_write(DeviceRequest))  # a replica may not know it yet
+    holders = requests.with_circumstances().filter(digest=digest(request.parameters["device_code"]))
     device: DeviceRequest | None = holders.filter(client_id=request.client.pk).first()
     if device is None:
         raise InvalidGrant("The device code is unknown, or was issued to another client.", parameter="device_code")

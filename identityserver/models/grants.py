@@ -82,7 +82,7 @@ class Grant(models.Model):
 
 #: What is read together with a code or a token, and what of it nobody needs who redeems or checks one.
 HOLDER_RELATIONS = ("grant", "grant__user")
-UNNEEDED = {"": ("digest", "created"), "grant": ("kind", "created", "last_used", "confirmation")}
+UNNEEDED = {"": ("digest", "created"), "grant": ("kind", "created", "last_used")}
 
 
 class HolderQuerySet(models.QuerySet[Any]):

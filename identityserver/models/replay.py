@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from django.db import models
+from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from identityserver import digests
@@ -21,7 +21,7 @@ class UsedIdentifierManager(models.Manager["UsedIdentifier"]):
         mark = digests.new_handle()
         key = {"purpose": purpose, "issuer": digests.digest(issuer), "digest": digests.digest(identifier)}
         self.bulk_create([UsedIdentifier(**key, expires=expires, mark=mark)], ignore_conflicts=True)
-        return self.filter(**key, mark=mark).exists()
+        return self.using(router.db_for_write(UsedIdentifier)).filter(**key, mark=mark).exists()
 
 
 class UsedIdentifier(models.Model):

@@ -11,6 +11,7 @@ from django.db import models, router
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from identityserver.conf import options
 from identityserver.models.fields import StringListField
 from identityserver.models.secrets import Secret
 from identityserver.vocabulary import Algorithm, Scope
@@ -159,8 +160,10 @@ class ApiResource(models.Model):
         return self.display_name or self.name
 
     def clean(self) -> None:
-        """Algorithms must be those that the key ring can make."""
+        """Algorithms must be those that the key ring can make; the issuer's own name is the audience of sign-ins."""
         super().clean()
+        if self.name == options().issuer:
+            raise ValidationError({"name": _("Tokens for no API in particular have the issuer as their audience.")})
         unknown = set(self.allowed_access_token_signing_algorithms) - set(Algorithm)
         if unknown:
             raise ValidationError(

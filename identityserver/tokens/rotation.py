@@ -198,12 +198,19 @@ def _withdraw(key: SigningKey, change: str, **values: object) -> bool:
 
 
 def _stand_in(key: SigningKey) -> SigningKey | None:
-    """The key that must sign in the place of ``key``, made where there is none; nothing where another signs."""
-    now = timezone.now()
-    others = (other for other in _rows(Algorithm(key.algorithm)) if other.pk != key.pk)
-    if not key.signs_at(now) or any(other.signs_at(now) for other in others):
-        return None
-    return _successor(Algorithm(key.algorithm))
+    """The key that must sign in the place of ``key``, made where there is none; nothing where another signs.
+
+    Every look decides anew: another node may have handed over since the last one.
+    """
+    for _attempt in range(_TRIES):
+        now, rows = timezone.now(), _rows(Algorithm(key.algorithm))
+        if not key.signs_at(now) or any(other.signs_at(now) for other in rows if other.pk != key.pk):
+            return None
+        coming = _coming(rows, now)
+        if coming is not None:
+            return coming
+        announce(Algorithm(key.algorithm), rows)
+    raise RuntimeError(f"The next {key.algorithm} key could not be made.")  # pragma: no cover
 
 
 def _hand_over(coming: SigningKey, moment: datetime) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from identityserver.models import ApiResource, ApiScope, ClaimMapping, IdentityResource, SigningKey
 from tests.admin.forms import Form, posted
+from tests.speaking import ISSUER
 
 pytestmark = pytest.mark.django_db
 
@@ -197,3 +198,8 @@ class TestKeys:
         chosen = {"action": "delete_selected", "_selected_action": [key.pk], "post": "yes"}
         administrator.post(page("signingkey", "changelist"), chosen)
         assert SigningKey.objects.count() == 2
+
+
+def test_an_api_is_not_named_as_the_issuer(administrator):
+    """It would be told of every token that is for no API in particular."""
+    assert problems(add(administrator, "apiresource", name=ISSUER)) == {"name"}

@@ -95,7 +95,7 @@ class TestStoredRequests:
     """What nobody reads is not kept: it may be a secret, or a megabyte."""
 
     def test_only_what_is_read_is_stored(self, web_app):
-        parameters = {**web_app.authorization_parameters(), "password": "hunter2", "padding": "x" * 1900}
+        parameters = {**web_app.authorization_parameters(), "pin": "hunter2", "padding": "x" * 1900}
         assert HttpClient().get(url_of("authorization"), parameters).status_code == 303
         stored = json.dumps(AuthorizationRequest.objects.get().parameters)
         assert "hunter2" not in stored
