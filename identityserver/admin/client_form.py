@@ -15,7 +15,7 @@ from identityserver.authorization.response_type import served_response_types
 from identityserver.client_authentication import METHODS
 from identityserver.conf import options
 from identityserver.grant_types import served_grant_types
-from identityserver.models import Client
+from identityserver.models import ApiResource, Client
 from identityserver.sectors import SectorUnconfirmed, confirm_sector
 from identityserver.vocabulary import Algorithm, GrantType, MacAlgorithm, ResponseType
 
@@ -150,7 +150,16 @@ class ClientForm(_ModelForm):
         if "response_types" in cleaned and GrantType.AUTHORIZATION_CODE in cleaned.get("allowed_grant_types", ()):
             cleaned["response_types"] = [ResponseType.CODE.value, *cleaned["response_types"]]
         self._confirm_sector(cleaned)
+        for name in {"token_exchange_audiences", "token_exchange_sources"} & set(self.changed_data):
+            self._confirm_apis(name, cleaned.get(name) or ())
         return cleaned
+
+    def _confirm_apis(self, field: str, names: Iterable[str]) -> None:
+        """A name that no API has would only be found out by the first exchange that is refused."""
+        known = set(ApiResource.objects.values_list("name", flat=True))  # few; and what was typed may hold a NUL
+        for name in names:
+            if name not in known:
+                self.add_error(field, _("There is no API resource named %s.") % name)
 
     def _confirm_sector(self, cleaned: dict[str, Any]) -> None:
         """The document of a sector lists the redirect URIs (OpenID Connect Dynamic Registration §5)."""
@@ -161,6 +170,11 @@ class ClientForm(_ModelForm):
             confirm_sector(address, cleaned.get("redirect_uris", ()))
         except SectorUnconfirmed as error:
             self.add_error("sector_identifier_uri", f"{error} {error.detail}".strip())
+
+
+def short_grant_type(name: str) -> str:
+    """What staff call a grant type: ``device_code`` and not the URN that ends in it."""
+    return name.removeprefix(_REGISTERED)
 
 
 def form_field_options(db_field: "models.Field[Any, Any]") -> dict[str, Any]:
@@ -220,7 +234,7 @@ def _offer_grant_types(form: ClientForm) -> None:
         field, served = cast(forms.MultipleChoiceField, form.fields["allowed_grant_types"]), served_grant_types()
         unserved = [name for name in form.instance.allowed_grant_types if name not in served]
         said = [(name, _("%s (not served here)") % name) for name in unserved]
-        field.choices = [*((name, name.removeprefix(_REGISTERED)) for name in served), *said]
+        field.choices = [*((name, short_grant_type(name)) for name in served), *said]
 
 
 def _offer_response_types(form: ClientForm) -> None:

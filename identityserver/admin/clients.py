@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from identityserver.admin import secrets
-from identityserver.admin.client_form import ClientForm, form_field_options
+from identityserver.admin.client_form import ClientForm, form_field_options, short_grant_type
 from identityserver.admin.fields import StorableJSONField
 from identityserver.admin.holders import SecretHolderAdmin, SecretInline
 from identityserver.clients import unusable_because
@@ -165,7 +165,7 @@ class ClientAdmin(SecretHolderAdmin):
     @admin.display(description=gettext_lazy("grant types"))
     def grant_types(self, client: Client) -> str:
         """The grant types in one line."""
-        return ", ".join(client.allowed_grant_types)
+        return ", ".join(map(short_grant_type, client.allowed_grant_types))
 
     @admin.display(description=gettext_lazy("usable"))
     def usable(self, client: Client) -> str:

@@ -208,6 +208,8 @@ class TestMessages:
             ({"allowed_grant_types": None}, "allowed_grant_types"),
             ({"allowed_grant_types": "password"}, "allowed_grant_types"),
             ({"allowed_grant_types": "urn:ietf:params:oauth:grant-type:token-exchange"}, "token_exchange_audiences"),
+            ({"token_exchange_audiences": "no-such-api"}, "token_exchange_audiences"),
+            ({"token_exchange_sources": "no-such-api\x00"}, "token_exchange_sources"),
             (
                 {"allowed_grant_types": "client_credentials", "token_endpoint_auth_method": "none"},
                 "allowed_grant_types",
