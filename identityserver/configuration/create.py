@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from identityserver import uris
 from identityserver.configuration.presets import Preset
 from identityserver.models import ApiScope, Client, ClientSecret, IdentityResource
-from identityserver.vocabulary import GrantType, Scope
+from identityserver.vocabulary import AuthMethod, GrantType, Scope
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,8 @@ def create_client(wanted: NewClient) -> CreatedClient:
         ValidationError: by field, with what to change; nothing is stored then.
     """
     scopes = RequestedScopes.find(wanted.scopes or wanted.preset.scopes)
+    if wanted.preset.calls_from_browser and wanted.auth_method not in {"", AuthMethod.NONE}:
+        refuse_secret_in_browser()
     if not wanted.preset.sends_people:
         refuse_places(wanted)
     if not wanted.preset.has_user:
@@ -85,6 +87,17 @@ def unsaved_client(wanted: NewClient, *, offline_access: bool) -> Client:
     if wanted.client_id:
         client.client_id = wanted.client_id
     return client
+
+
+def refuse_secret_in_browser() -> None:
+    """Whoever opens the application could read it."""
+    raise ValidationError(
+        {
+            "token_endpoint_auth_method": _(
+                "A browser keeps no secret and no key, so this kind of client proves nothing."
+            )
+        }
+    )
 
 
 def refuse_places(wanted: NewClient) -> None:

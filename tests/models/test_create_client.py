@@ -135,6 +135,11 @@ class TestOptions:
 class TestRefusals:
     """Each refusal names the option to change, and leaves nothing behind."""
 
+    @pytest.mark.parametrize("method", ["client_secret_basic", "private_key_jwt"])
+    def test_a_browser_application_is_given_nothing_to_keep(self, method):
+        said = refusal(f"--preset spa --name Shop --redirect-uri https://shop.example/ --auth-method {method}")
+        assert "--auth-method: A browser keeps no secret" in said
+
     def test_no_redirect_uri(self):
         assert refusal("--preset web --name Shop").startswith("--redirect-uri: ")
 
