@@ -94,7 +94,7 @@ def refuse_secret_in_browser() -> None:
     raise ValidationError(
         {
             "token_endpoint_auth_method": _(
-                "A browser keeps no secret and no key, so this kind of client proves nothing."
+                "A browser keeps no secret and no key, so it proves nothing."
             )
         }
     )
