@@ -92,11 +92,7 @@ def unsaved_client(wanted: NewClient, *, offline_access: bool) -> Client:
 def refuse_secret_in_browser() -> None:
     """Whoever opens the application could read it."""
     raise ValidationError(
-        {
-            "token_endpoint_auth_method": _(
-                "A browser keeps no secret and no key, so it proves nothing."
-            )
-        }
+        {"token_endpoint_auth_method": _("A browser keeps no secret and no key, so it proves nothing.")}
     )
 
 
