@@ -50,7 +50,8 @@ class Server:
 
     @property
     def has_ended(self) -> bool:
-        return self.process.poll() is not None
+        with undisturbed():
+            return self.process.poll() is not None
 
     def is_ready(self) -> bool:
         """Whether it answers its path without an error."""
@@ -125,6 +126,16 @@ def signals_raise_stopped() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let signals wait: one that raises in the middle of ``poll()`` leaves its lock taken, and nothing ends the wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

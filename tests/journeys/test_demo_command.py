@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from example_project.demo import processes
 from tests.journeys.demo_process import Demo, Home, free_ports, listens, new_home
 
 KERNEL_TABLES = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
@@ -81,6 +83,22 @@ def test_it_stops_cleanly_and_the_next_run_keeps_everything(tmp_path: Path):
         with home.running_demo(*ports) as third:
             third.stop(signal.SIGKILL)
             assert eventually(lambda: not any(listens(port) for port in third.ports))
+
+
+def test_a_signal_while_it_looks_after_a_server_waits_until_it_has_looked():
+    """What raised in the middle of ``Popen.poll()`` left its lock taken: the demo then never stopped."""
+    looked = []
+
+    class Process:
+        def poll(self):
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            looked.append(True)
+
+    server = object.__new__(processes.Server)
+    server.process = Process()
+    with processes.signals_raise_stopped(), pytest.raises(processes.Stopped):
+        _ = server.has_ended
+    assert looked == [True]
 
 
 def assert_stops_cleanly(demo: Demo, number: int) -> None:
