@@ -130,7 +130,7 @@ def signals_raise_stopped() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let signals wait: one that raises in the middle of ``poll()`` leaves its lock taken, and nothing ends the wait."""
+    """Let signals wait: one raised in the middle of ``poll()`` leaves its lock taken, and nothing ends the wait."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
