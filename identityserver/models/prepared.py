@@ -205,7 +205,7 @@ class _Part:
 def _related(model: Any, path: str) -> type[models.Model]:
     for name in path.split("__") if path else ():
         model = model._meta.get_field(name).related_model
-    return model  # type: ignore[no-any-return]
+    return model  # type: ignore[no-any-return]  # of a foreign key, which always has one
 
 
 def _compiled_query(query: Any, connection: Any) -> _Compiled:
